@@ -1,0 +1,167 @@
+"""The commands of the course: ``python -m coursekit lab | test | execute``.
+
+Starts on the standard library alone. Where what it needs is missing, it makes ``.venv`` (or uses
+the active virtual or conda environment), installs the project there, and goes on inside it.
+"""
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+OLDEST = (3, 11)
+
+
+def main(argv=None):
+    """Read the command line, prepare the environment, run the command; returns the exit status."""
+    if sys.version_info < OLDEST:
+        return stop(
+            "Python %d.%d or newer is needed and this is %d.%d (%s). Install a newer one from "
+            "python.org and call it by its name, for example `python3.11 -m coursekit lab`."
+            % (OLDEST + sys.version_info[:2] + (sys.executable,))
+        )
+    args, rest = parser().parse_known_args(argv)
+    if rest and args.command != "test":
+        return stop("%s does not know %s; see `python -m coursekit -h`." % (args.command, rest))
+    if not (ROOT / "pyproject.toml").exists():
+        return stop("%s holds no pyproject.toml; run from a clone of the course." % ROOT)
+    python = prepare()
+    if python is None:
+        return 1
+    if Path(python) != Path(sys.executable):
+        words = sys.argv[1:] if argv is None else argv
+        return call([python, "-m", "coursekit", *words])
+    try:
+        return {"lab": lab, "test": test, "execute": execute}[args.command](args, rest)
+    except (ValueError, OSError) as error:
+        return stop(str(error))
+
+
+def parser():
+    """The command line; everything that ``test`` does not know goes to pytest."""
+    top = argparse.ArgumentParser(prog="python -m coursekit", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="lab | test | execute")
+    sub = commands.add_parser("lab", help="open the course in JupyterLab")
+    sub.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    sub.add_argument("--port", type=int, default=8888, help="the port to try first (8888)")
+    commands.add_parser("test", help="run all tests; takes pytest's arguments", add_help=False)
+    sub = commands.add_parser("execute", help="run notebooks and refresh their outputs")
+    sub.add_argument("notebooks", nargs="*", help="paths, names or numbers (02); all by default")
+    sub.add_argument("--to", type=Path, metavar="DIR", help="write there instead of in place")
+    sub.add_argument("--seed", type=int, metavar="N", help="master seed (0); needs --to")
+    return top
+
+
+def prepare():
+    """The Python that has what the course needs, installing it first where it must; None if not."""
+    if complete():
+        return sys.executable
+    if sys.prefix != sys.base_prefix or os.environ.get("CONDA_PREFIX") == sys.prefix:
+        python, fresh = sys.executable, False
+    else:
+        python, fresh = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")), True
+        if stamp().exists() and Path(python).exists():
+            return python
+        if not make_venv():
+            return None
+    print("Installing the course into %s (once; a few minutes) …" % Path(python).parents[1])
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if call([*install, "--editable", "%s[test]" % ROOT]):
+        stop(
+            "The installation failed; pip's message stands above. Is there a network, and room on "
+            "the disk? Then run the same command again: it starts clean."
+        )
+        return None
+    if fresh:
+        stamp().touch()
+    importlib.invalidate_caches()
+    return python
+
+
+def complete():
+    """True where the running Python has this very clone installed and all that it depends on."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        project = distribution("coursekit")
+        for line in project.requires or []:
+            distribution(re.match(r"[\w.-]+", line).group())
+    except PackageNotFoundError:
+        return False
+    origin = json.loads(project.read_text("direct_url.json") or "{}").get("url", "")
+    return Path(url2pathname(urlparse(origin).path)).resolve() == ROOT
+
+
+def stamp():
+    """The file that says "installed, from this very pyproject.toml"."""
+    text = (ROOT / "pyproject.toml").read_bytes()
+    return VENV / ("installed-" + hashlib.sha256(text).hexdigest()[:12])
+
+
+def make_venv():
+    """An empty .venv, whatever was there before; False, and a sentence, where it can not be."""
+    try:
+        import ensurepip  # noqa: F401  (Debian splits it from venv, which then fails halfway)
+        import venv
+    except ImportError:
+        stop(
+            "This Python has no complete venv module. On Debian or Ubuntu: "
+            "`sudo apt install python3-venv`; then run the same command again."
+        )
+        return False
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    try:
+        venv.EnvBuilder(with_pip=True).create(VENV)
+    except (OSError, subprocess.CalledProcessError) as error:
+        stop("%s can not be made: %s" % (VENV, error))
+        return False
+    return True
+
+
+def lab(args, rest):
+    """JupyterLab on the first notebook."""
+    first = min((ROOT / "notebooks").glob("*.ipynb"))
+    words = ["--port", str(args.port), "--ServerApp.root_dir=%s" % ROOT]
+    words += ["--no-browser"] if args.no_browser else []
+    return call([sys.executable, "-m", "jupyterlab", *words, str(first)])
+
+
+def test(args, rest):
+    """pytest over package and notebooks on two workers, a notebook staying on one worker."""
+    return call([sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *rest])
+
+
+def execute(args, rest):
+    """Run notebooks; see coursekit.publish."""
+    from coursekit import publish
+
+    return publish.execute(args.notebooks, args.to, args.seed)
+
+
+def call(words):
+    """Run a program from the top of the project and return its exit status; Ctrl-C is quiet."""
+    try:
+        return subprocess.call([str(word) for word in words], cwd=str(ROOT))
+    except KeyboardInterrupt:
+        return 130
+
+
+def stop(message):
+    """Say one sentence on stderr and return the exit status 1."""
+    print("coursekit: " + message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Exercise checks that never raise: not attempted, correct, or what is wrong and with which input.
+
+What an exercise probes stands in ``coursekit/exercises/nbXX.py``, one small file a notebook.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Exercise(NamedTuple):
+    """``solution``: a function, or the value itself where the answer is a value.
+
+    ``cases``: makes fresh argument tuples at every call (so that nothing a learner changes lasts).
+    ``wrong``: what is said -> the wrong answer it is said to; at least three.
+    """
+
+    solution: Any
+    wrong: Mapping[str, Any]
+    cases: Callable[[], Sequence[tuple]] = lambda: [()]
+    atol: float = 1e-9
+
+
+def check(tag: str, answer: Any) -> None:
+    """Print what is to be said about the learner's answer to exercise ``tag``; never raises."""
+    try:
+        print(f"exercise {tag}: {verdict(find(tag), answer)}")
+    except Exception as error:  # a check that breaks must not stop the notebook
+        print(f"exercise {tag}: the check itself stopped with {type(error).__name__}: {error}")
+
+
+def find(tag: str) -> Exercise:
+    """The exercise "2.1" is entry "2.1" of ``coursekit.exercises.nb02``."""
+    name = f"coursekit.exercises.nb{int(tag.split('.')[0]):02d}"
+    known = importlib.import_module(name).EXERCISES
+    if tag not in known:
+        raise KeyError(f"{tag} is not in {name}; known: {', '.join(known)}")
+    return known[tag]
+
+
+def verdict(exercise: Exercise, answer: Any) -> str:
+    """The sentence itself: compares on every case, then recognises the known wrong answers."""
+    function = callable(exercise.solution)
+    if function and not callable(answer):
+        if answer is None or answer is ...:
+            return "not attempted"
+        return f"a function is expected here, not {reprlib.repr(answer)}"
+    first = None
+    for i, args in enumerate(exercise.cases()):
+        right = exercise.solution(*args) if function else exercise.solution
+        try:
+            given = answer(*exercise.cases()[i]) if function else answer
+        except NotImplementedError:
+            return "not attempted"
+        except Exception as error:
+            return f"not yet: it stops with {type(error).__name__}: {error}{_with(exercise, args)}"
+        if i == 0 and (given is None or given is ...):
+            return "not attempted"
+        if first is None and not _same(given, right, exercise.atol):
+            first = (
+                f"not yet: it gives {_show(given)}, expected {_show(right)}{_with(exercise, args)}"
+            )
+    if first is None:
+        return "correct"
+    for message, wrong in exercise.wrong.items():
+        if _agrees(exercise, answer, wrong):
+            return f"not yet: {message}"
+    return first
+
+
+def _agrees(exercise: Exercise, answer: Any, wrong: Any) -> bool:
+    if not callable(exercise.solution):
+        return _same(answer, wrong, exercise.atol)
+    pairs = zip(exercise.cases(), exercise.cases(), strict=True)
+    return all(_same(answer(*mine), wrong(*theirs), exercise.atol) for mine, theirs in pairs)
+
+
+def _same(a: Any, b: Any, atol: float) -> bool:
+    try:
+        a, b = _plain(a), _plain(b)
+        return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=atol))
+    except (TypeError, ValueError):
+        return False
+
+
+def _plain(x: Any) -> np.ndarray:
+    return np.asarray(x.detach() if hasattr(x, "detach") else x, dtype=np.float64)
+
+
+def _show(x: Any) -> str:
+    try:
+        return np.array2string(_plain(x), precision=4, threshold=12).replace("\n", "")
+    except (TypeError, ValueError):
+        return reprlib.repr(x)
+
+
+def _with(exercise: Exercise, args: tuple) -> str:
+    if not args:
+        return ""
+    names = inspect.signature(exercise.solution).parameters
+    return ", for " + ", ".join(f"{n} = {_show(a)}" for n, a in zip(names, args, strict=False))

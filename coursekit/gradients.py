@@ -1,0 +1,79 @@
+"""Gradients as flat vectors: of a loss, of every step, of every episode, and exactly expected.
+
+``D`` is the number of parameters, flattened in the order of the dict. Axes ``B T D``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coursekit import mdp
+from coursekit.policies import Params, TablePolicy
+
+
+def flat(tensors: Params | list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+    """All entries in one vector, in order; -> (D,)."""
+    values = tensors.values() if isinstance(tensors, dict) else tensors
+    return torch.cat([value.reshape(-1) for value in values])
+
+
+def gradient(loss: Tensor, params: Params) -> Tensor:
+    """∂loss/∂θ as one vector, leaving .grad alone; () -> (D,)."""
+    if loss.ndim:
+        raise ValueError(f"the loss has shape {tuple(loss.shape)}; reduce it to a scalar first")
+    return flat(torch.autograd.grad(loss, list(params.values()), retain_graph=True))
+
+
+def per_step(losses: Tensor, params: Params) -> Tensor:
+    """∂ℓ_{i,t}/∂θ for every step; (B, T) -> (B, T, D). One backward pass for each entry."""
+    rows = [gradient(loss, params) for loss in losses.reshape(-1)]
+    return torch.stack(rows).reshape(*losses.shape, -1)
+
+
+def per_episode(losses: Tensor, params: Params) -> Tensor:
+    """∂(Σ_t ℓ_{i,t})/∂θ for every episode; (B, T) -> (B, D)."""
+    return torch.stack([gradient(loss, params) for loss in losses.sum(-1)])
+
+
+def cosine(a: Tensor, b: Tensor) -> float:
+    """a·b / (‖a‖ ‖b‖), in [−1, 1]; NaN where one of them is zero."""
+    a, b = (np.asarray(torch.as_tensor(x).detach()).ravel() for x in (a, b))
+    norms = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / norms) if norms else float("nan")
+
+
+def norm_ratio(a: Tensor, b: Tensor) -> float:
+    """‖a‖ / ‖b‖."""
+    a, b = (np.asarray(torch.as_tensor(x).detach()).ravel() for x in (a, b))
+    return float(np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def expected_gradient(
+    loss: Callable[..., Tensor],
+    process: mdp.FiniteMDP,
+    theta: np.ndarray,
+    gamma: float,
+    episodes: int = 1,
+) -> np.ndarray:
+    """E[∇ loss(logp, rewards, mask, γ)] exactly, by listing all batches of trajectories; (S, A).
+
+    Σ_τ P(τ) ∇ loss(τ) is the gradient of Σ_τ P(τ) loss(τ) with P(τ) held fixed, so one backward
+    pass does it. ``loss`` takes arrays (N, B, T) and returns (N,), as ``losses.reinforce`` does.
+    """
+    batch = mdp.batches(mdp.enumerate_trajectories(process), episodes)
+    table = torch.tensor(theta, dtype=torch.float64, requires_grad=True)
+    policy = TablePolicy(states=process.states, actions=process.actions)
+    mask = torch.from_numpy(batch.mask)
+    logp = policy.logp({"theta": table}, batch.obs, batch.actions) * mask
+    values = loss(logp, torch.from_numpy(batch.rewards), mask, gamma)
+    if values.shape != mask.shape[:1]:
+        raise ValueError(
+            f"the loss returned shape {tuple(values.shape)} for {mask.shape[0]} batches of shape "
+            f"{tuple(mask.shape[1:])}; it must reduce the last two axes only"
+        )
+    weight = torch.from_numpy(mdp.probability(batch, theta))
+    return torch.autograd.grad((weight * values).sum(), table)[0].numpy()

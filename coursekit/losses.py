@@ -1,0 +1,199 @@
+"""From rewards to one number to differentiate: returns, step losses, reductions, and the bugs.
+
+Every function works on NumPy arrays and on torch tensors, and on the last two axes, ``B`` episodes
+and ``T`` time: (…, B, T). ``mask`` is True where a step is real; padding is zero and stays zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+Array = Any  # a NumPy array or a torch tensor
+Reduction = Callable[[Array, Array], Array]
+
+
+def reward_to_go(rewards: Array, gamma: float) -> Array:
+    """G_t = Σ_{k≥t} γ^{k−t} r_k, by G_t = r_t + γ G_{t+1}; (…, T) -> (…, T).
+
+    Padding at the end must hold zero rewards; its returns are then zero as well.
+    Raises ValueError for γ outside [0, 1] and for a reward that is NaN or infinite.
+    Sutton & Barto 2018, eq. 3.8.
+    """
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"gamma {gamma} is outside [0, 1]")
+    if not bool((abs(rewards) < float("inf")).all()):  # NaN compares false
+        raise ValueError(f"rewards hold a NaN or an infinity: {rewards}")
+    returns, G = rewards * 0.0, 0.0
+    for t in reversed(range(rewards.shape[-1])):
+        returns[..., t] = G = rewards[..., t] + gamma * G
+    return returns
+
+
+def whole_return(rewards: Array, gamma: float) -> Array:
+    """R = G_0, repeated at every time step, padding included; (…, T) -> (…, T)."""
+    return rewards * 0.0 + reward_to_go(rewards, gamma)[..., :1]
+
+
+WEIGHTS = {"reward_to_go": reward_to_go, "whole_return": whole_return}
+
+
+def step_losses(logp: Array, weight: Array, mask: Array) -> Array:
+    """ℓ_t = −log π(a_t|s_t) w_t at real steps, 0 elsewhere; (…, B, T). One line before reducing."""
+    shapes = tuple(logp.shape[-2:]), tuple(weight.shape[-2:]), tuple(mask.shape[-2:])
+    if len(set(shapes)) > 1:
+        raise ValueError(f"logp, weight and mask disagree in their last two axes (B, T): {shapes}")
+    return -(logp * weight) * mask
+
+
+def sum_(losses: Array, mask: Array) -> Array:
+    """(1/B) Σ_i Σ_t ℓ_{i,t}: sum over steps, average over episodes; (…, B, T) -> (…)."""
+    _guard(losses, mask)
+    return losses.sum(-1).mean(-1)
+
+
+def episode_mean(losses: Array, mask: Array) -> Array:
+    """(1/B) Σ_i (1/n_i) Σ_t ℓ_{i,t}: each episode divided by its own length; (…, B, T) -> (…)."""
+    _guard(losses, mask)
+    return (losses.sum(-1) / mask.sum(-1)).mean(-1)
+
+
+def step_mean(losses: Array, mask: Array) -> Array:
+    """(1/N) Σ_i Σ_t ℓ_{i,t} with N = Σ_i n_i, itself random; (…, B, T) -> (…)."""
+    _guard(losses, mask)
+    return losses.sum(-1).sum(-1) / mask.sum(-1).sum(-1)
+
+
+def constant(losses: Array, mask: Array, divisor: float) -> Array:
+    """(1/(B C)) Σ_i Σ_t ℓ_{i,t} with a fixed C; (…, B, T) -> (…)."""
+    if not divisor > 0:
+        raise ValueError(f"divisor {divisor} is not above 0")
+    return sum_(losses, mask) / divisor
+
+
+REDUCTIONS: dict[str, Reduction] = {
+    "sum": sum_,
+    "episode_mean": episode_mean,
+    "step_mean": step_mean,
+    "constant": partial(constant, divisor=100.0),
+}
+
+
+def loop(losses: Array, mask: Array) -> Array:
+    """Call backward on ℓ_{i,t}/B for every real step, in order of time; the gradients add in .grad.
+
+    Not a reduction: there is no scalar to hand on. Returns the detached sum, to be logged.
+    """
+    _guard(losses, mask)
+    for i, t in mask.nonzero().tolist():
+        (losses[i, t] / losses.shape[-2]).backward(retain_graph=True)
+    return sum_(losses.detach(), mask)
+
+
+def backward(losses: Array, mask: Array, reduction: str, divisor: float = 100.0) -> Array:
+    """Put the gradient of the reduced losses into .grad, by any way the course knows; (B, T) -> ().
+
+    ``reduction`` is a key of ``REDUCTIONS`` or "loop". Raises ValueError for any other.
+    """
+    if reduction == "loop":
+        return loop(losses, mask)
+    if reduction == "constant":
+        scalar = constant(losses, mask, divisor)
+    else:
+        scalar = REDUCTIONS[known(reduction)](losses, mask)
+    scalar.backward()
+    return scalar.detach()
+
+
+def known(reduction: str) -> str:
+    """The name itself where it is a reduction or "loop"; ValueError listing the known ones if not."""
+    names = sorted([*REDUCTIONS, "loop"])
+    if reduction not in names:
+        raise ValueError(f"reduction {reduction!r} is unknown; choose from: {', '.join(names)}")
+    return reduction
+
+
+def reinforce(
+    logp: Array, rewards: Array, mask: Array, gamma: float, reduction: str = "sum"
+) -> Array:
+    """The loss whose gradient is minus the policy gradient; (…, B, T) -> (…). Williams 1992."""
+    losses = step_losses(logp, reward_to_go(rewards, gamma), mask)
+    return REDUCTIONS[known(reduction)](losses, mask)
+
+
+def _guard(losses: Array, mask: Array) -> None:
+    if tuple(losses.shape[-2:]) != tuple(mask.shape[-2:]) or len(mask.shape) < 2:
+        raise ValueError(
+            f"losses have shape {tuple(losses.shape)} and mask {tuple(mask.shape)}; "
+            "both must end in the same (B, T)"
+        )
+    lengths = mask.sum(-1)
+    if bool((lengths == 0).any()):
+        raise ValueError(f"an episode is empty: lengths {lengths.tolist()}; leave it out")
+
+
+# --- The wrong variants, each with the same arguments as `reinforce`. Mutants for the tests, cases
+# --- for the detective, cards for the clinic. Where the reward is constant several are invisible.
+
+
+def _with_weight(weight: Callable[[Array, float], Array]) -> Callable[..., Array]:
+    def loss(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
+        return sum_(step_losses(logp, weight(rewards, gamma) * mask, mask), mask)
+
+    return loss
+
+
+def _next_return(rewards: Array, gamma: float) -> Array:
+    weight = reward_to_go(rewards, gamma)
+    weight[..., :-1], weight[..., -1] = weight[..., 1:] + 0.0, 0.0
+    return weight
+
+
+def _past_rewards(rewards: Array, gamma: float) -> Array:
+    weight, G = rewards * 0.0, 0.0
+    for t in range(rewards.shape[-1]):
+        weight[..., t] = G = rewards[..., t] + gamma * G
+    return weight
+
+
+def _returns_from_start(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
+    weight, n = rewards * 0.0, mask.sum(-1)
+    for t in range(rewards.shape[-1]):  # the first n − t rewards stand in for the last n − t
+        keep = (rewards * 0.0 + 1.0).cumsum(-1) <= (n - t)[..., None]
+        weight[..., t] = reward_to_go(rewards * keep, gamma)[..., 0]
+    return sum_(step_losses(logp, weight * mask, mask), mask)
+
+
+def _within_episode(divide: bool) -> Callable[..., Array]:
+    def loss(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
+        returns, n = reward_to_go(rewards, gamma), mask.sum(-1)[..., None]
+        centred = (returns - returns.sum(-1)[..., None] / n) * mask
+        deviation = ((centred**2).sum(-1)[..., None] / n) ** 0.5 + 1e-8
+        return sum_(step_losses(logp, centred / deviation if divide else centred, mask), mask)
+
+    return loss
+
+
+def _mean_logp_times_sum_return(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
+    returns = reward_to_go(rewards, gamma)
+    return -((logp * mask).sum(-1) / mask.sum(-1) * returns.sum(-1)).mean(-1)
+
+
+BUGS: dict[str, Callable[..., Array]] = {
+    "wrong_sign": lambda logp, rewards, mask, gamma: -reinforce(logp, rewards, mask, gamma),
+    "no_log": lambda logp, rewards, mask, gamma: reinforce(logp.exp(), rewards, mask, gamma),
+    "episode_mean": partial(reinforce, reduction="episode_mean"),
+    "mask_forgotten": lambda logp, rewards, mask, gamma: step_losses(
+        logp, reward_to_go(rewards, gamma), mask
+    ).mean((-2, -1)),
+    "mean_logp_times_sum_return": _mean_logp_times_sum_return,
+    "returns_from_start": _returns_from_start,
+    "past_rewards": _with_weight(_past_rewards),
+    "next_return": _with_weight(_next_return),
+    "immediate_reward": _with_weight(lambda rewards, gamma: rewards),
+    "gamma_missing": _with_weight(lambda rewards, gamma: reward_to_go(rewards, 1.0)),
+    "gamma_twice": _with_weight(lambda rewards, gamma: reward_to_go(rewards, gamma**2)),
+    "centred_per_episode": _within_episode(divide=False),
+    "standardised_per_episode": _within_episode(divide=True),
+}

@@ -1,0 +1,263 @@
+"""Processes small enough to list every trajectory: exact J, exact ∇J, exact expectations.
+
+Shapes: ``S`` states, ``A`` actions, ``N`` trajectories, ``B`` episodes, ``T`` time. float64 throughout.
+The policy is the softmax of a table of logits ``theta`` (S, A).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiniteMDP:
+    """A finite-horizon Markov decision process.
+
+    ``P`` (S, A, S+1): ``P[s, a, s']``, where the last index ``s' = S`` means "the episode ends".
+    ``R`` (S, A) or (S, A, S+1): the reward. ``rho`` (S,): the first state. ``horizon``: the number
+    of steps after which an episode is cut off (truncated).
+
+    Raises ValueError where shapes disagree, probabilities do not add to 1, a reward is not finite
+    or the horizon is below 1.
+    """
+
+    P: Array
+    R: Array
+    rho: Array
+    horizon: int
+    name: str = "process"
+
+    def __post_init__(self) -> None:
+        P, R, rho = (np.array(x, dtype=np.float64) for x in (self.P, self.R, self.rho))
+        if P.ndim != 3 or P.shape[2] != P.shape[0] + 1:
+            raise ValueError(
+                f"P has shape {P.shape}; it must be (S, A, S+1), the last index being the end"
+            )
+        if R.shape not in (P.shape, P.shape[:2]):
+            raise ValueError(f"R has shape {R.shape}; P says {P.shape[:2]} or {P.shape}")
+        if rho.shape != P.shape[:1]:
+            raise ValueError(f"rho has shape {rho.shape}; P says {P.shape[:1]}")
+        for label, p in (("P", P), ("rho", rho)):
+            if not (np.all(p >= 0) and np.allclose(p.sum(-1), 1, atol=1e-12)):
+                raise ValueError(f"{label} must be ≥ 0 and add to 1 over its last axis; got {p}")
+        if not np.isfinite(R).all():
+            raise ValueError(f"R holds a NaN or an infinity: {R}")
+        if self.horizon < 1:
+            raise ValueError(f"horizon {self.horizon} is below 1; an episode has at least one step")
+        R = np.broadcast_to(R[..., None] if R.ndim == 2 else R, P.shape)
+        for key, value in (("P", P), ("R", R), ("rho", rho)):
+            object.__setattr__(self, key, value)
+
+    @property
+    def states(self) -> int:
+        return self.P.shape[0]
+
+    @property
+    def actions(self) -> int:
+        return self.P.shape[1]
+
+
+class Trajectories(NamedTuple):
+    """Episodes of a ``FiniteMDP`` as padded arrays; padding is zero, ``mask`` says which is real.
+
+    ``env_prob`` (N,): what the environment alone contributes, ρ(s₀) ∏ P(s'|s, a).
+    ``obs``, ``actions``, ``rewards``, ``mask`` (N, T), or (N, B, T) for batches of B episodes.
+    ``terminated`` (N,) or (N, B): it ended by itself; otherwise the horizon cut it (truncated).
+    """
+
+    env_prob: Array
+    obs: Array
+    actions: Array
+    rewards: Array
+    mask: Array
+    terminated: Array
+
+    @property
+    def lengths(self) -> Array:
+        return self.mask.sum(-1)
+
+
+def softmax(theta: Array) -> Array:
+    """π(a|s) = exp θ[s, a] / Σ_b exp θ[s, b]; (…, A) -> (…, A)."""
+    weights = np.exp(theta - np.max(theta, axis=-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajectories:
+    """Every trajectory the process allows, whatever the policy; raises above ``limit`` of them."""
+    source, action, target = np.nonzero(process.P)  # the edges (s, a, s'), ordered by s
+    count = np.bincount(source, minlength=process.states)
+    first = np.cumsum(count) - count
+    start = np.flatnonzero(process.rho)
+    alive, state, finished = np.empty((len(start), 0), dtype=np.int64), start, []
+    for t in range(process.horizon):
+        repeat = count[state]
+        total = int(repeat.sum()) + sum(len(done) for done in finished)
+        if total > limit:
+            raise ValueError(
+                f"{process.name} has more than {limit:,} trajectories ({total:,} after {t + 1} of "
+                f"{process.horizon} steps); shorten the horizon or raise limit"
+            )
+        within = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
+        edge = np.repeat(first[state], repeat) + within
+        alive = np.column_stack([np.repeat(alive, repeat, axis=0), edge])
+        done = (target[edge] == process.states) | (t + 1 == process.horizon)
+        padding = np.full((int(done.sum()), process.horizon - t - 1), -1)
+        finished.append(np.hstack([alive[done], padding]))
+        alive, state = alive[~done], target[edge[~done]]
+    edges = np.vstack(finished)
+    mask = edges >= 0
+    p_edge, r_edge = process.P[source, action, target], process.R[source, action, target]
+    obs = np.where(mask, source[edges], 0)
+    last = edges[np.arange(len(edges)), mask.sum(-1) - 1]
+    return Trajectories(
+        env_prob=process.rho[obs[:, 0]] * np.where(mask, p_edge[edges], 1.0).prod(-1),
+        obs=obs,
+        actions=np.where(mask, action[edges], 0),
+        rewards=np.where(mask, r_edge[edges], 0.0),
+        mask=mask,
+        terminated=target[last] == process.states,
+    )
+
+
+def batches(single: Trajectories, episodes: int) -> Trajectories:
+    """Every ordered batch of ``episodes`` independent trajectories: (N, T) -> (N^B, B, T)."""
+    if episodes < 1:
+        raise ValueError(f"episodes {episodes} is below 1; a batch has at least one episode")
+    index = np.array(list(itertools.product(range(len(single.env_prob)), repeat=episodes)))
+    return Trajectories(single.env_prob[index].prod(-1), *(field[index] for field in single[1:]))
+
+
+def logp(trajectories: Trajectories, theta: Array) -> Array:
+    """log π_θ(a_t|s_t) of every step, zero in padding; (…, T)."""
+    table = np.log(softmax(theta))
+    return np.where(trajectories.mask, table[trajectories.obs, trajectories.actions], 0.0)
+
+
+def probability(trajectories: Trajectories, theta: Array) -> Array:
+    """P_θ(τ) = ρ(s₀) ∏ π_θ(a_t|s_t) P(s_{t+1}|s_t, a_t); (N,), adding to 1 over all of them."""
+    steps = logp(trajectories, theta)
+    return trajectories.env_prob * np.exp(steps.reshape(len(steps), -1).sum(-1))
+
+
+def scores(trajectories: Trajectories, theta: Array) -> Array:
+    """z_t = ∇_θ log π_θ(a_t|s_t), zero in padding; (S, A, …, T).
+
+    For a table of logits, ∂ log π(a|s) / ∂ θ[s, b] = 1[b = a] − π(b|s), and 0 in other rows.
+    The parameter axes come first, so that a reduction over (B, T) serves losses and scores alike.
+    """
+    pi = softmax(theta)
+    here = trajectories.obs == np.arange(len(pi)).reshape(-1, 1, *[1] * trajectories.obs.ndim)
+    taken = trajectories.actions == np.arange(pi.shape[1]).reshape(-1, *[1] * trajectories.obs.ndim)
+    row = pi.reshape(*pi.shape, *[1] * trajectories.obs.ndim)
+    return (here & trajectories.mask) * (taken - row)
+
+
+def expected(
+    process: FiniteMDP,
+    theta: Array,
+    estimator: Callable[[Trajectories], Array],
+    episodes: int = 1,
+) -> Array:
+    """The exact expectation Σ_τ P_θ(τ) f(τ) of any estimator, by listing all batches of episodes.
+
+    ``estimator`` takes ``Trajectories`` of shape (N, B, T) and returns (…, N); returns (…).
+    """
+    batch = batches(enumerate_trajectories(process), episodes)
+    values = np.asarray(estimator(batch))
+    if values.shape[-1:] != batch.env_prob.shape:
+        raise ValueError(
+            f"the estimator returned shape {values.shape}; its last axis must be the "
+            f"{len(batch.env_prob)} batches of trajectories it was given"
+        )
+    return values @ probability(batch, theta)
+
+
+def J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> float:
+    """J(θ) = E[Σ_t γ^t r_t], by dynamic programming backwards from the horizon (no enumeration)."""
+    value, _ = _values(process, theta, gamma)
+    return float(process.rho @ value[0])
+
+
+def grad_J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> Array:
+    """∇J(θ) (S, A), by the policy gradient theorem (no enumeration, no sampling).
+
+    ∂J/∂θ[s, a] = Σ_t γ^t d_t(s) π(a|s) (Q_t(s, a) − V_t(s)), with d_t(s) the probability of being
+    in s at time t. Sutton, McAllester, Singh & Mansour 1999.
+    """
+    pi = softmax(theta)
+    V, Q = _values(process, theta, gamma)
+    d, total = process.rho, np.zeros_like(pi)
+    for t in range(process.horizon):
+        total += gamma**t * d[:, None] * pi * (Q[t] - V[t][:, None])
+        d = np.einsum("s,sa,sap->p", d, pi, process.P)[:-1]
+    return total
+
+
+def _values(process: FiniteMDP, theta: Array, gamma: float) -> tuple[Array, Array]:
+    """V_t(s) (H+1, S) and Q_t(s, a) (H, S, A) of the policy, backwards from V_H = 0."""
+    theta = np.asarray(theta, dtype=np.float64)
+    if theta.shape != (process.states, process.actions):
+        raise ValueError(
+            f"theta has shape {theta.shape}; {process.name} needs {process.P.shape[:2]}"
+        )
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"gamma {gamma} is outside [0, 1]")
+    pi, H = softmax(theta), process.horizon
+    V, Q = np.zeros((H + 1, process.states)), np.zeros((H, process.states, process.actions))
+    for t in reversed(range(H)):
+        Q[t] = (process.P * (process.R + gamma * np.append(V[t + 1], 0.0))).sum(-1)
+        V[t] = (pi * Q[t]).sum(-1)
+    return V, Q
+
+
+def bandit(*values: float) -> FiniteMDP:
+    """One state, one step: arm a pays ``values[a]``."""
+    P = np.zeros((1, len(values), 2))
+    P[..., -1] = 1
+    return FiniteMDP(P=P, R=[values], rho=[1], horizon=1, name="bandit")
+
+
+def stop_or_walk() -> FiniteMDP:
+    """Stop: 1 at once (n = 1). Walk: 0, 0, 1.5 over three steps, the later two forced (n = 3)."""
+    P = np.zeros((3, 2, 4))
+    P[0, 0, 3] = P[0, 1, 1] = P[1, :, 2] = P[2, :, 3] = 1
+    R = [[1, 0], [0, 0], [1.5, 1.5]]
+    return FiniteMDP(P=P, R=R, rho=[1, 0, 0], horizon=3, name="stop_or_walk")
+
+
+def toll_bridge() -> FiniteMDP:
+    """Stay on the bank (1, the end) or pay 1 to step on a bridge that is crossed (4) or slips.
+
+    States: bank, bridge. Actions: stay, go. On the bridge *go* succeeds with probability 3/4 and
+    ends; *stay*, or a slip, leaves one there with reward 0. At most three steps; 8 trajectories.
+    """
+    P, R = np.zeros((2, 2, 3)), np.zeros((2, 2, 3))
+    P[0, 0, 2], R[0, 0, 2] = 1, 1
+    P[0, 1, 1], R[0, 1, 1] = 1, -1
+    P[1, 0, 1] = 1
+    P[1, 1, 2], R[1, 1, 2], P[1, 1, 1] = 0.75, 4, 0.25
+    return FiniteMDP(P=P, R=R, rho=[1, 0], horizon=3, name="toll_bridge")
+
+
+def balance(horizon: int = 5) -> FiniteMDP:
+    """CartPole in miniature: states upright and leaning; every step pays 1 until the fall."""
+    P = np.array([[[0.8, 0.2, 0.0], [0.5, 0.5, 0.0]], [[0.1, 0.3, 0.6], [0.5, 0.2, 0.3]]])
+    return FiniteMDP(P=P, R=np.ones((2, 2)), rho=[0.75, 0.25], horizon=horizon, name="balance")
+
+
+def random_process(
+    rng: np.random.Generator, states: int = 3, actions: int = 2, horizon: int = 4
+) -> FiniteMDP:
+    """A process with random transitions (each may end the episode), rewards and first state."""
+    P = rng.dirichlet(np.ones(states + 1), size=(states, actions))
+    R = rng.normal(size=(states, actions, states + 1))
+    rho = rng.dirichlet(np.ones(states))
+    return FiniteMDP(P=P, R=R, rho=rho, horizon=horizon, name="random_process")

@@ -1,0 +1,92 @@
+"""Figures: one style, one colour-blind-safe palette, alt text that travels with the picture.
+
+Each plotting function takes arrays and an ``ax``. Colours are Okabe & Ito's (jfly.uni-koeln.de).
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import HTML, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "pink": "#CC79A7",
+    "amber": "#E69F00",
+    "sky": "#56B4E9",
+    "black": "#000000",
+}
+DPI = 144
+
+
+def style() -> None:
+    """Set the course's figure style for this session."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.6),
+            "figure.constrained_layout.use": True,
+            "axes.prop_cycle": plt.cycler(color=list(COLOURS.values())),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.25,
+            "font.size": 11,
+            "legend.frameon": False,
+            "lines.linewidth": 2,
+        }
+    )
+
+
+def show(fig: Figure, *, alt: str) -> None:
+    """Display a figure as an HTML image with alt text, and close it.
+
+    HTML, because alt text in output metadata reaches no reader in JupyterLab or nbconvert. The
+    alt text is what the notebook tests compare, so build it from the numbers that are drawn.
+    """
+    if len(alt.split()) < 5:
+        raise ValueError(f"alt text {alt!r} is too short; say what the figure shows, with numbers")
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    plt.close(fig)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    width = int(fig.get_size_inches()[0] * 100)
+    display(
+        HTML(
+            f'<img alt="{html.escape(alt, quote=True)}" width="{width}" '
+            f'style="max-width:100%" src="data:image/png;base64,{data}">'
+        )
+    )
+
+
+def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, window: int = 1) -> None:
+    """Median over learners with the band from quartile to quartile, single learners behind.
+
+    ``returns`` (L, U): one row a learner, one column an update; each row is first averaged over a
+    sliding window of ``window`` updates.
+    """
+    returns = np.atleast_2d(returns)
+    if not 1 <= window <= returns.shape[1]:
+        raise ValueError(f"window {window} does not fit {returns.shape[1]} updates")
+    sums = np.cumsum(np.pad(returns, ((0, 0), (1, 0))), axis=1)
+    smooth = (sums[:, window:] - sums[:, :-window]) / window
+    x = np.arange(window, returns.shape[1] + 1)
+    low, middle, high = np.percentile(smooth, [25, 50, 75], axis=0)
+    ax.plot(x, smooth.T, color=colour, linewidth=0.5, alpha=0.35)
+    ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.plot(x, middle, color=colour, label=label)
+
+
+def slope(x: np.ndarray, y: np.ndarray) -> float:
+    """The slope of the least-squares line through (log x, log y): the exponent of a power law."""
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if len(x) < 2 or not (np.all(x > 0) and np.all(y > 0)):
+        raise ValueError(f"a slope on log-log axes needs two or more positive pairs; got {x}, {y}")
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])

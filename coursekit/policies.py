@@ -1,0 +1,110 @@
+"""Stochastic policies in torch, as functions of a dict of parameters. float64.
+
+Axes: ``B`` episodes, ``T`` time, ``O`` observation, ``A`` action; any leading axes will do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Params = dict[str, Tensor]
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
+
+
+def logp_from_logits(logits: Tensor, action: Tensor) -> Tensor:
+    """log π(a|s) = logits_a − log Σ_b exp logits_b; (…, A), (…) -> (…)."""
+    logits, action = torch.as_tensor(logits), torch.as_tensor(action)
+    if action.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"actions have shape {tuple(action.shape)}; logits of shape {tuple(logits.shape)} "
+            f"need {tuple(logits.shape[:-1])}"
+        )
+    return torch.log_softmax(logits, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def draw(logits: Tensor, u: float) -> int:
+    """The action drawn by inverse CDF from one uniform number u in [0, 1); (A,) -> int."""
+    inner = torch.softmax(logits, -1).cumsum(-1)[:-1]
+    return int((inner <= u).sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablePolicy:
+    """One logit for each state and action: π(a|s) = softmax(θ[s])_a. For the exact processes."""
+
+    states: int
+    actions: int
+
+    def init(self, rng: np.random.Generator) -> Params:
+        theta = rng.normal(size=(self.states, self.actions))
+        return {"theta": torch.tensor(theta, requires_grad=True)}
+
+    def logits(self, params: Params, obs: Tensor) -> Tensor:
+        """(…) integer states -> (…, A)."""
+        return params["theta"][torch.as_tensor(obs)]
+
+    def logp(self, params: Params, obs: Tensor, action: Tensor) -> Tensor:
+        """(…), (…) -> (…)."""
+        return logp_from_logits(self.logits(params, obs), action)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxPolicy:
+    """A small network whose output is the logits: π(a|s) = softmax(network(s))_a.
+
+    Weights and biases start uniform on ±1/√(fan-in), as in ``torch.nn.Linear``, layer by layer,
+    weight before bias, from the generator that is given.
+    """
+
+    obs_size: int
+    actions: int
+    hidden: tuple[int, ...] = (64,)
+    activation: str = "relu"
+
+    def init(self, rng: np.random.Generator) -> Params:
+        params, sizes = {}, (self.obs_size, *self.hidden, self.actions)
+        for k, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+            bound = 1 / fan_in**0.5
+            for name, shape in ((f"w{k}", (fan_out, fan_in)), (f"b{k}", (fan_out,))):
+                params[name] = torch.tensor(rng.uniform(-bound, bound, shape), requires_grad=True)
+        return params
+
+    def logits(self, params: Params, obs: Tensor) -> Tensor:
+        """(…, O) -> (…, A)."""
+        layer, last = torch.as_tensor(obs), len(self.hidden)
+        for k in range(last + 1):
+            layer = layer @ params[f"w{k}"].T + params[f"b{k}"]
+            if k < last:
+                layer = ACTIVATIONS[self.activation](layer)
+        return layer
+
+    def logp(self, params: Params, obs: Tensor, action: Tensor) -> Tensor:
+        """(…, O), (…) -> (…)."""
+        return logp_from_logits(self.logits(params, obs), action)
+
+
+def policy_for(env, hidden: tuple[int, ...] = (64,), activation: str = "relu") -> SoftmaxPolicy:
+    """The softmax policy that fits a Gymnasium environment's spaces.
+
+    Raises ValueError for an action space that is not Discrete or observations that are no vector.
+    """
+    actions, obs = env.action_space, env.observation_space
+    if not hasattr(actions, "n") or getattr(actions, "start", 0) != 0:
+        raise ValueError(
+            f"the softmax policy chooses among actions 0 … A−1; {env.spec.id} has {actions}. "
+            "Use an environment with a Discrete action space, CartPole-v1 for example"
+        )
+    if obs.shape is None or len(obs.shape) != 1:
+        raise ValueError(f"the policy reads a vector; {env.spec.id} observes {obs}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"activation {activation!r} is unknown; choose from: {', '.join(sorted(ACTIVATIONS))}"
+        )
+    return SoftmaxPolicy(
+        obs_size=obs.shape[0], actions=int(actions.n), hidden=tuple(hidden), activation=activation
+    )

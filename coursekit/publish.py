@@ -1,0 +1,129 @@
+"""Run the notebooks in fresh kernels, write their outputs, say what was verified."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from tqdm.auto import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+def find(names: list[str]) -> list[Path]:
+    """Notebooks by path, stem or number ("02"); all of them for an empty list. ValueError if none."""
+    every = sorted(NOTEBOOKS.glob("*.ipynb"))
+    found = []
+    for name in names:
+        stem = Path(name).name.removesuffix(".ipynb")
+        hits = [path for path in every if path.stem == stem or path.stem.split("_")[0] == stem]
+        if not hits:
+            known = ", ".join(path.stem for path in every) or "none"
+            raise ValueError(f"notebook {name!r} does not exist; the course has: {known}")
+        found += hits
+    return found or every
+
+
+def execute(names: list[str], to: Path | None = None, seed: int | None = None) -> int:
+    """Run notebooks, refresh them in place or write them to a folder; 1 where one fails, else 0."""
+    if seed is not None and seed < 0:
+        raise ValueError(f"seed {seed} is below 0")
+    if seed and to is None:
+        raise ValueError(f"--seed {seed} would change the committed outputs; add --to DIR")
+    paths, folder = find(names), to or ROOT / "build"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [run(path, (to or NOTEBOOKS) / path.name, seed or 0, keep=to is None) for path in paths]
+    (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(table(rows))
+    for row in rows:
+        if row["error"]:
+            print(f"\n{row['notebook']}: {row['error']}")
+    return int(any(row["error"] for row in rows))
+
+
+def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
+    """Run one notebook and write it, unless it fails; a row of the summary."""
+    notebook, start, failed = nbformat.read(path, as_version=4), time.perf_counter(), []
+    stored = {cell.id: cell.get("outputs") for cell in notebook.cells}
+    with tempfile.TemporaryDirectory() as temporary:
+        report = Path(temporary) / "report.jsonl"
+        env = os.environ | {"COURSEKIT_QUIET": "1", "COURSEKIT_SEED": str(seed)}
+        env["COURSEKIT_REPORT"] = str(report)
+        with tqdm(total=len(notebook.cells), desc=path.stem, leave=False, unit="cell") as bar:
+            client = NotebookClient(
+                notebook,
+                timeout=900,
+                kernel_name="python3",
+                resources={"metadata": {"path": str(NOTEBOOKS)}},
+                record_timing=False,
+                coalesce_streams=True,
+                on_cell_complete=lambda cell, cell_index: bar.update(),
+                on_cell_error=lambda cell, cell_index, execute_reply: failed.append(cell),
+            )
+            try:
+                client.execute(env=env)
+                error = None
+            except CellExecutionError as problem:
+                error = f"cell {failed[-1].id!r}: {problem.ename}: {problem.evalue}"
+            except Exception as problem:  # a kernel that died, a cell that took too long
+                error = f"{type(problem).__name__}: {problem}"
+        lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
+    if error is None:
+        nbformat.write(clean(notebook, stored if keep else {}), target)
+    rows = [row for row in map(json.loads, lines) if row["holds"]]
+    claims = [row for row in rows if row["kind"] == "claim"]
+    smallest = min(claims, key=lambda row: row["margin"], default=None)
+    return {
+        "notebook": path.stem,
+        "seconds": round(time.perf_counter() - start, 1),
+        "equations": len({row["tag"] for row in rows if row["kind"] == "equation"}),
+        "claims": len({row["tag"] for row in claims}),
+        "smallest_margin": smallest and [smallest["tag"], smallest["margin"]],
+        "seed": seed,
+        "error": error,
+        "verified": rows,
+    }
+
+
+def clean(notebook: NotebookNode, stored: dict[str, Any]) -> NotebookNode:
+    """Metadata as committed. A cell tagged ``timing`` keeps its stored output for unchanged code."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    code = hashlib.sha256()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        code.update(cell.source.encode("utf-8"))
+        if "timing" in cell.metadata.get("tags", []):
+            digest = code.hexdigest()[:12]
+            if cell.metadata.get("code") == digest and stored.get(cell.id):
+                cell.outputs = stored[cell.id]
+            cell.metadata["code"] = digest
+    return notebook
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The summary as text, one line a notebook."""
+    lines = [f"{'notebook':<34}{'seconds':>8}{'equations':>11}{'claims':>8}  smallest margin"]
+    for row in rows:
+        margin = row["smallest_margin"]
+        shown = "failed" if row["error"] else f"{margin[1]:.2f} (claim {margin[0]})" if margin else ""
+        lines.append(
+            f"{row['notebook']:<34}{row['seconds']:>8.1f}{row['equations']:>11}"
+            f"{row['claims']:>8}  {shown}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""REINFORCE, the plain loop: the specification that every faster version must equal.
+
+Streams: ``SeedSequence(seed).spawn(1 + 2 B)`` gives the initial weights, then for each lane its
+environment and its actions, so that lane k sees the same numbers whatever B is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from tqdm.auto import trange
+
+from coursekit import losses, policies, rollout
+
+OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One training run, with the lesson's defaults. ValueError where a setting makes no sense."""
+
+    env_id: str = "CartPole-v1"
+    gamma: float = 0.99
+    weight: str = "reward_to_go"  # or "whole_return"
+    reduction: str = "sum"  # a key of losses.REDUCTIONS, or "loop"
+    divisor: float = 100.0  # for "constant" alone
+    optimiser: str = "adam"  # or "sgd"
+    lr: float = 0.01
+    episodes: int = 1  # per update: B
+    updates: int = 100
+    hidden: tuple[int, ...] = (64,)
+    activation: str = "relu"  # or "tanh"
+
+    def __post_init__(self) -> None:
+        losses.known(self.reduction)
+        for name, known in (("weight", losses.WEIGHTS), ("optimiser", OPTIMISERS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r} is unknown; "
+                    f"choose from: {', '.join(sorted(known))}"
+                )
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma {self.gamma} is outside [0, 1]")
+        for name in ("lr", "divisor", "episodes", "updates"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} {getattr(self, name)} must be above 0 and finite")
+
+
+class Result(NamedTuple):
+    """``returns`` and ``lengths`` (updates, B), undiscounted; ``params``: the trained dict."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    params: policies.Params
+
+
+def train(config: Config, seed: int, *, progress: bool = False) -> Result:
+    """θ ← θ + step along Σ_i Σ_t c_i ∇ log π(a_t|s_t) w_t, c_i set by the reduction. Williams 1992.
+
+    The same seed gives the same numbers on the same machine. All episodes end by termination or by
+    the environment's time limit; both are treated as the end (the finite-horizon return).
+    """
+    for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * config.episodes)
+    lanes = rollout.make_lanes(config.env_id, for_lanes)
+    policy = policies.policy_for(lanes[0].env, config.hidden, config.activation)
+    params = policy.init(np.random.default_rng(for_weights))
+    optimiser = OPTIMISERS[config.optimiser](params.values(), lr=config.lr)
+    returns, lengths = [], []
+    for _ in trange(config.updates, disable=not progress, leave=False):
+        batch = rollout.collect(policy, params, lanes)
+        weight = losses.WEIGHTS[config.weight](batch.rewards, config.gamma)
+        logp = policy.logp(params, batch.obs, batch.actions)
+        optimiser.zero_grad()
+        losses.backward(
+            losses.step_losses(logp, weight, batch.mask),
+            batch.mask,
+            config.reduction,
+            config.divisor,
+        )
+        optimiser.step()
+        returns.append(batch.returns.numpy())
+        lengths.append(batch.lengths.numpy())
+    for lane in lanes:
+        lane.env.close()
+    return Result(np.array(returns), np.array(lengths), params)

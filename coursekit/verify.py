@@ -1,0 +1,88 @@
+"""No unverified equation, no unverified claim: both sides are compared, and a difference raises."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+OPERATORS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+
+
+class VerificationError(AssertionError):
+    """An equation or a claim of the course does not hold in this run."""
+
+
+def master_seed() -> int:
+    """The seed from which a notebook derives all others: COURSEKIT_SEED, or 0."""
+    text = os.environ.get("COURSEKIT_SEED", "0")
+    if not text.isdecimal():
+        raise ValueError(f"COURSEKIT_SEED is {text!r}; it must be a whole number ≥ 0")
+    return int(text)
+
+
+def equation(tag: str, lhs: Any, rhs: Any, atol: float = 1e-12) -> None:
+    """Compare both sides of the equation ``\\tag{…}``: max |lhs − rhs| ≤ atol, shapes equal.
+
+    Takes numbers, arrays and tensors. Raises VerificationError naming the largest difference and
+    where it is. Prints the tag and the bound alone, since the difference depends on the machine.
+    """
+    left, right = (np.asarray(_plain(side), dtype=np.float64) for side in (lhs, rhs))
+    if left.shape != right.shape:
+        _report("equation", tag, False)
+        raise VerificationError(
+            f"equation {tag}: the left side has shape {left.shape}, the right side {right.shape}"
+        )
+    difference = np.abs(left - right)
+    largest = float(difference.max()) if difference.size else math.nan
+    holds = largest <= atol  # a NaN does not hold
+    _report("equation", tag, holds, value=largest, bound=atol)
+    if not holds:
+        worst = np.unravel_index(np.argmax(np.nan_to_num(difference, nan=np.inf)), left.shape)
+        raise VerificationError(
+            f"equation {tag} does not hold: left {left[worst]:.6g}, right {right[worst]:.6g} at "
+            f"index {tuple(map(int, worst))}; difference {largest:.3g}, allowed {atol:g}"
+        )
+    print(f"✓ equation {tag}: both sides agree to {atol:g}")
+
+
+def claim(tag: str, value: float, op: str, bound: float, *, scale: float | None = None) -> None:
+    """Test the empirical claim "value op bound", op one of <, <=, >, >=, ==.
+
+    ``bound`` is fixed before the run and is printed; ``value`` depends on the machine and is not.
+    The margin |bound − value|, in units of ``scale`` (default |bound|, or 1 where that is zero),
+    goes to the report. Raises VerificationError where the claim fails, NaN included.
+    """
+    if op not in OPERATORS:
+        raise ValueError(f"operator {op!r} is unknown; choose from: {', '.join(OPERATORS)}")
+    value, bound = float(value), float(bound)
+    holds = bool(OPERATORS[op](value, bound))
+    margin = abs(bound - value) / (scale or abs(bound) or 1.0)
+    _report("claim", tag, holds, value=value, op=op, bound=bound, margin=margin)
+    if not holds:
+        raise VerificationError(f"claim {tag} does not hold: {value:.6g} {op} {bound:g} is false")
+    print(f"✓ claim {tag}: the measured value is {op} {bound:g}")
+
+
+def _plain(side: Any) -> Any:
+    return side.detach().numpy() if hasattr(side, "detach") else side
+
+
+def _report(kind: str, tag: str, holds: bool, **numbers: Any) -> None:
+    """Append one JSON line to the file named by COURSEKIT_REPORT, where there is one."""
+    path = os.environ.get("COURSEKIT_REPORT")
+    if path:
+        line = json.dumps({"kind": kind, "tag": tag, "holds": holds, **numbers})
+        with Path(path).open("a", encoding="utf-8") as report:
+            report.write(line + "\n")
