@@ -69,7 +69,8 @@ def prepare():
     if sys.prefix != sys.base_prefix or os.environ.get("CONDA_PREFIX") == sys.prefix:
         python, fresh = sys.executable, False
     else:
-        python, fresh = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")), True
+        inside = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+        python, fresh = str(VENV / inside), True
         if stamp().exists() and Path(python).exists():
             return python
         if not make_venv():

@@ -1,6 +1,6 @@
 """Processes small enough to list every trajectory: exact J, exact ∇J, exact expectations.
 
-Shapes: ``S`` states, ``A`` actions, ``N`` trajectories, ``B`` episodes, ``T`` time. float64 throughout.
+Shapes: ``S`` states, ``A`` actions, ``N`` trajectories, ``B`` episodes, ``T`` time. All is float64.
 The policy is the softmax of a table of logits ``theta`` (S, A).
 """
 

@@ -25,7 +25,7 @@ METADATA = {
 
 
 def find(names: list[str]) -> list[Path]:
-    """Notebooks by path, stem or number ("02"); all of them for an empty list. ValueError if none."""
+    """Notebooks by path, stem or number ("02"), all where none is named; ValueError if unknown."""
     every = sorted(NOTEBOOKS.glob("*.ipynb"))
     found = []
     for name in names:
@@ -68,6 +68,7 @@ def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
                 notebook,
                 timeout=900,
                 kernel_name="python3",
+                extra_arguments=["--log-level=ERROR"],
                 resources={"metadata": {"path": str(NOTEBOOKS)}},
                 record_timing=False,
                 coalesce_streams=True,
@@ -100,7 +101,10 @@ def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
 
 
 def clean(notebook: NotebookNode, stored: dict[str, Any]) -> NotebookNode:
-    """Metadata as committed. A cell tagged ``timing`` keeps its stored output for unchanged code."""
+    """Metadata as committed. A ``timing`` cell keeps its stored output while the code is unchanged.
+
+    "The code" is that of all cells up to this one, so that an earlier edit refreshes it too.
+    """
     notebook.metadata = nbformat.from_dict(METADATA)
     code = hashlib.sha256()
     for cell in notebook.cells:
@@ -121,7 +125,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines = [f"{'notebook':<34}{'seconds':>8}{'equations':>11}{'claims':>8}  smallest margin"]
     for row in rows:
         margin = row["smallest_margin"]
-        shown = "failed" if row["error"] else f"{margin[1]:.2f} (claim {margin[0]})" if margin else ""
+        shown = f"{margin[1]:.2f} (claim {margin[0]})" if margin else ""
+        shown = "failed" if row["error"] else shown
         lines.append(
             f"{row['notebook']:<34}{row['seconds']:>8.1f}{row['equations']:>11}"
             f"{row['claims']:>8}  {shown}"
