@@ -90,17 +90,22 @@ def prepare():
 
 
 def complete():
-    """True where the running Python has this very clone installed and all that it depends on."""
+    """True where the running Python has this very clone installed and all that it depends on.
+
+    Reads pyproject.toml, since an editable install keeps the list of the day it was made.
+    """
+    import tomllib
     from importlib.metadata import PackageNotFoundError, distribution
 
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     try:
-        project = distribution("coursekit")
-        for line in project.requires or []:
+        for line in project["dependencies"] + project["optional-dependencies"]["test"]:
             distribution(re.match(r"[\w.-]+", line).group())
+        origin = json.loads(distribution("coursekit").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
         return False
-    origin = json.loads(project.read_text("direct_url.json") or "{}").get("url", "")
-    return Path(url2pathname(urlparse(origin).path)).resolve() == ROOT
+    here = Path(url2pathname(urlparse(origin.get("url", "")).path)).resolve() == ROOT
+    return here and origin.get("dir_info", {}).get("editable", False)
 
 
 def stamp():
@@ -120,9 +125,9 @@ def make_venv():
             "`sudo apt install python3-venv`; then run the same command again."
         )
         return False
-    if VENV.exists():
-        shutil.rmtree(VENV)
     try:
+        if VENV.exists():
+            shutil.rmtree(VENV)
         venv.EnvBuilder(with_pip=True).create(VENV)
     except (OSError, subprocess.CalledProcessError) as error:
         stop("%s can not be made: %s" % (VENV, error))
@@ -151,11 +156,16 @@ def execute(args, rest):
 
 
 def call(words):
-    """Run a program from the top of the project and return its exit status; Ctrl-C is quiet."""
-    try:
-        return subprocess.call([str(word) for word in words], cwd=str(ROOT))
-    except KeyboardInterrupt:
-        return 130
+    """Run a program from the top of the project and return its exit status.
+
+    Ctrl-C reaches the program as well: it ends in its own way (subprocess.call would kill it).
+    """
+    process = subprocess.Popen([str(word) for word in words], cwd=str(ROOT))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            pass
 
 
 def stop(message):
@@ -165,4 +175,7 @@ def stop(message):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -63,6 +63,13 @@ class FiniteMDP:
     def actions(self) -> int:
         return self.P.shape[1]
 
+    def table(self, theta: Array) -> Array:
+        """``theta`` as float64; ValueError where its shape is not (S, A)."""
+        theta = np.asarray(theta, dtype=np.float64)
+        if theta.shape != self.P.shape[:2]:
+            raise ValueError(f"theta has shape {theta.shape}; {self.name} needs {self.P.shape[:2]}")
+        return theta
+
 
 class Trajectories(NamedTuple):
     """Episodes of a ``FiniteMDP`` as padded arrays; padding is zero, ``mask`` says which is real.
@@ -177,7 +184,7 @@ def expected(
             f"the estimator returned shape {values.shape}; its last axis must be the "
             f"{len(batch.env_prob)} batches of trajectories it was given"
         )
-    return values @ probability(batch, theta)
+    return values @ probability(batch, process.table(theta))
 
 
 def J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> float:
@@ -192,7 +199,7 @@ def grad_J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> Array:
     ∂J/∂θ[s, a] = Σ_t γ^t d_t(s) π(a|s) (Q_t(s, a) − V_t(s)), with d_t(s) the probability of being
     in s at time t. Sutton, McAllester, Singh & Mansour 1999.
     """
-    pi = softmax(theta)
+    pi = softmax(process.table(theta))
     V, Q = _values(process, theta, gamma)
     d, total = process.rho, np.zeros_like(pi)
     for t in range(process.horizon):
@@ -203,14 +210,9 @@ def grad_J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> Array:
 
 def _values(process: FiniteMDP, theta: Array, gamma: float) -> tuple[Array, Array]:
     """V_t(s) (H+1, S) and Q_t(s, a) (H, S, A) of the policy, backwards from V_H = 0."""
-    theta = np.asarray(theta, dtype=np.float64)
-    if theta.shape != (process.states, process.actions):
-        raise ValueError(
-            f"theta has shape {theta.shape}; {process.name} needs {process.P.shape[:2]}"
-        )
     if not 0 <= gamma <= 1:
         raise ValueError(f"gamma {gamma} is outside [0, 1]")
-    pi, H = softmax(theta), process.horizon
+    pi, H = softmax(process.table(theta)), process.horizon
     V, Q = np.zeros((H + 1, process.states)), np.zeros((H, process.states, process.actions))
     for t in reversed(range(H)):
         Q[t] = (process.P * (process.R + gamma * np.append(V[t + 1], 0.0))).sum(-1)

@@ -28,7 +28,8 @@ DPI = 144
 
 
 def style() -> None:
-    """Set the course's figure style for this session."""
+    """Set the course's figure style, and four digits for printed arrays, for this session."""
+    np.set_printoptions(precision=4, suppress=True)
     plt.rcParams.update(
         {
             "figure.figsize": (6.4, 3.6),
@@ -43,6 +44,11 @@ def style() -> None:
             "lines.linewidth": 2,
         }
     )
+
+
+def rounded(values: np.ndarray | float, digits: int = 4) -> np.ndarray:
+    """Round for display, and turn −0 into 0, so that printed numbers are the same everywhere."""
+    return np.round(np.asarray(values, dtype=np.float64), digits) + 0.0
 
 
 def show(fig: Figure, *, alt: str) -> None:

@@ -29,7 +29,7 @@ def logp_from_logits(logits: Tensor, action: Tensor) -> Tensor:
 
 def draw(logits: Tensor, u: float) -> int:
     """The action drawn by inverse CDF from one uniform number u in [0, 1); (A,) -> int."""
-    inner = torch.softmax(logits, -1).cumsum(-1)[:-1]
+    inner = torch.softmax(torch.as_tensor(logits), -1).cumsum(-1)[:-1]
     return int((inner <= u).sum())
 
 

@@ -42,7 +42,7 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
     """Run notebooks, refresh them in place or write them to a folder; 1 where one fails, else 0."""
     if seed is not None and seed < 0:
         raise ValueError(f"seed {seed} is below 0")
-    if seed and to is None:
+    if seed and (to is None or to.resolve() == NOTEBOOKS):
         raise ValueError(f"--seed {seed} would change the committed outputs; add --to DIR")
     paths, folder = find(names), to or ROOT / "build"
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,8 @@ def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
         nbformat.write(clean(notebook, stored if keep else {}), target)
     rows = [row for row in map(json.loads, lines) if row["holds"]]
     claims = [row for row in rows if row["kind"] == "claim"]
-    smallest = min(claims, key=lambda row: row["margin"], default=None)
+    finite = [row for row in claims if row["margin"] is not None]
+    smallest = min(finite, key=lambda row: row["margin"], default=None)
     return {
         "notebook": path.stem,
         "seconds": round(time.perf_counter() - start, 1),

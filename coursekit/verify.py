@@ -44,8 +44,12 @@ def equation(tag: str, lhs: Any, rhs: Any, atol: float = 1e-12) -> None:
         raise VerificationError(
             f"equation {tag}: the left side has shape {left.shape}, the right side {right.shape}"
         )
-    difference = np.abs(left - right)
-    largest = float(difference.max()) if difference.size else math.nan
+    if not left.size:
+        _report("equation", tag, False)
+        raise VerificationError(f"equation {tag}: both sides are empty, shape {left.shape}")
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(left - right)
+    largest, atol = float(difference.max()), float(atol)
     holds = largest <= atol  # a NaN does not hold
     _report("equation", tag, holds, value=largest, bound=atol)
     if not holds:
@@ -66,9 +70,10 @@ def claim(tag: str, value: float, op: str, bound: float, *, scale: float | None 
     """
     if op not in OPERATORS:
         raise ValueError(f"operator {op!r} is unknown; choose from: {', '.join(OPERATORS)}")
-    value, bound = float(value), float(bound)
+    value, bound = float(_plain(value)), float(_plain(bound))
     holds = bool(OPERATORS[op](value, bound))
-    margin = abs(bound - value) / (scale or abs(bound) or 1.0)
+    unit = 0.0 if scale is None else float(_plain(scale))
+    margin = abs(bound - value) / (unit or abs(bound) or 1.0)
     _report("claim", tag, holds, value=value, op=op, bound=bound, margin=margin)
     if not holds:
         raise VerificationError(f"claim {tag} does not hold: {value:.6g} {op} {bound:g} is false")
@@ -80,9 +85,12 @@ def _plain(side: Any) -> Any:
 
 
 def _report(kind: str, tag: str, holds: bool, **numbers: Any) -> None:
-    """Append one JSON line to the file named by COURSEKIT_REPORT, where there is one."""
+    """Append one JSON line to the file named by COURSEKIT_REPORT; NaN and infinity become null."""
     path = os.environ.get("COURSEKIT_REPORT")
     if path:
+        for name, number in numbers.items():
+            if isinstance(number, float) and not math.isfinite(number):
+                numbers[name] = None
         line = json.dumps({"kind": kind, "tag": tag, "holds": holds, **numbers})
         with Path(path).open("a", encoding="utf-8") as report:
             report.write(line + "\n")

@@ -1,0 +1,73 @@
+"""Exercises of notebook 01: softmax, reward-to-go, an expected return by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit import losses, mdp
+from coursekit.checks import Exercise
+
+
+def naive_softmax(logits):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.exp(logits) / np.exp(logits).sum()
+
+
+def from_start(rewards, gamma):
+    discounted = rewards * gamma ** np.arange(len(rewards))
+    return np.array([discounted[: len(rewards) - t].sum() for t in range(len(rewards))])
+
+
+def discounted_from_zero(rewards, gamma):
+    return np.cumsum((rewards * gamma ** np.arange(len(rewards)))[::-1])[::-1]
+
+
+EXERCISES = {
+    "1.1": Exercise(
+        solution=mdp.softmax,
+        cases=lambda: [
+            (np.array([0.0, np.log(3.0)]),),
+            (np.array([1.0, -2.0, 0.5]),),
+            (np.array([1000.0, 999.0]),),
+        ],
+        wrong={
+            "right for small logits, but exp(1000) overflows: subtract the largest logit first": (
+                naive_softmax
+            ),
+            "these do not add to 1: divide by the sum": lambda x: np.exp(x - x.max()),
+            "the logits themselves are divided by their sum: exponentiate first": (
+                lambda x: x / x.sum()
+            ),
+            "this is the logarithm of the softmax": lambda x: np.log(mdp.softmax(x)),
+        },
+    ),
+    "1.2": Exercise(
+        solution=losses.reward_to_go,
+        cases=lambda: [
+            (np.array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95),
+            (np.array([2.0, -1.0, 0.5]), 0.5),
+        ],
+        wrong={
+            "the rewards are read from the start of the episode: use rewards[t + k]": from_start,
+            "γ is missing": lambda r, gamma: losses.reward_to_go(r, 1.0),
+            "the discount counts from time 0; it must count from t (γ^(k−t), not γ^k)": (
+                discounted_from_zero
+            ),
+            "these are the rewards gathered so far: the past, not what is to go": (
+                lambda r, gamma: np.cumsum(r)
+            ),
+            "this is the whole return at every step": (
+                lambda r, gamma: np.full(len(r), losses.reward_to_go(r, gamma)[0])
+            ),
+        },
+    ),
+    "1.3": Exercise(
+        solution=1.4375,
+        wrong={
+            "the toll is missing: subtract 1": 2.4375,
+            "this is the uniform policy's J; here the bank is left with certainty": 1.21875,
+            "only one step on the bridge is counted; there are two before the night": 0.5,
+            "two steps add up to less than twice the chance: they can not both succeed": 2.0,
+        },
+    ),
+}

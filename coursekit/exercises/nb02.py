@@ -1,0 +1,96 @@
+"""Exercises of notebook 02: the score, the losses of an episode, the best constant baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit import losses
+from coursekit.checks import Exercise
+
+PI = np.array([0.2, 0.5, 0.3])
+
+
+def score(pi, action):
+    return np.eye(len(pi))[action] - pi
+
+
+def step_losses(logp, rewards, gamma):
+    return -logp * losses.reward_to_go(rewards, gamma)
+
+
+def episode():
+    return [
+        (np.array([-0.7, -0.2, -1.3]), np.array([1.0, 0.0, 2.0]), 0.5),
+        (np.array([-0.1, -0.4, -2.0, -0.9, -0.3]), np.array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95),
+    ]
+
+
+def from_start(logp, rewards, gamma):
+    discounted = rewards * gamma ** np.arange(len(rewards))
+    return -logp * np.array([discounted[: len(rewards) - t].sum() for t in range(len(rewards))])
+
+
+def best_baseline(pi, values):
+    weight = pi * ((np.eye(len(pi)) - pi) ** 2).sum(-1)
+    return weight @ values / weight.sum()
+
+
+EXERCISES = {
+    "2.1": Exercise(
+        solution=score,
+        cases=lambda: [(PI.copy(), 1), (np.array([0.7, 0.3]), 0)],
+        wrong={
+            "the sign is reversed: this is the gradient of −log π": lambda pi, a: -score(pi, a),
+            "this is ∂ log π/∂π, with respect to the probabilities; go on to the logits": (
+                lambda pi, a: np.eye(len(pi))[a] / pi
+            ),
+            "this is ∇π, not ∇ log π: one factor π(a) too many (the log is missing)": (
+                lambda pi, a: pi[a] * score(pi, a)
+            ),
+            "the one-hot vector alone: raising one logit also lowers the other probabilities": (
+                lambda pi, a: np.eye(len(pi))[a]
+            ),
+        },
+    ),
+    "2.2": Exercise(
+        solution=step_losses,
+        cases=episode,
+        wrong={
+            "the sign is reversed: going down this loss goes down in return": (
+                lambda logp, rewards, gamma: -step_losses(logp, rewards, gamma)
+            ),
+            "each step must weigh the rewards from its own time on, not those of the start": (
+                from_start
+            ),
+            "each step has the whole return; use the reward-to-go": (
+                lambda logp, rewards, gamma: -logp * losses.reward_to_go(rewards, gamma)[0]
+            ),
+            "the future is missing: each step has its own reward only": (
+                lambda logp, rewards, gamma: -logp * rewards
+            ),
+            "γ is missing": lambda logp, rewards, gamma: step_losses(logp, rewards, 1.0),
+            "this is reduced to one number; leave one loss for each step": (
+                lambda logp, rewards, gamma: step_losses(logp, rewards, gamma).sum()
+            ),
+        },
+    ),
+    "2.3": Exercise(
+        solution=best_baseline,
+        cases=lambda: [(PI.copy(), np.array([1.0, -2.0, 0.5])), (PI.copy(), np.arange(3.0))],
+        wrong={
+            "this is the mean value J, good but not the best: weigh by ‖z‖² as well": (
+                lambda pi, values: pi @ values
+            ),
+            "the weights lack π: actions are drawn with it": (
+                lambda pi, values: (
+                    ((np.eye(len(pi)) - pi) ** 2).sum(-1)
+                    @ values
+                    / ((np.eye(len(pi)) - pi) ** 2).sum()
+                )
+            ),
+            "a plain average of the values; actions are not drawn uniformly": (
+                lambda pi, values: values.mean()
+            ),
+        },
+    ),
+}
