@@ -65,7 +65,7 @@ def expected_gradient(
     pass does it. ``loss`` takes arrays (N, B, T) and returns (N,), as ``losses.reinforce`` does.
     """
     batch = mdp.batches(mdp.enumerate_trajectories(process), episodes)
-    table = torch.tensor(theta, dtype=torch.float64, requires_grad=True)
+    table = torch.tensor(process.table(theta), requires_grad=True)
     policy = TablePolicy(states=process.states, actions=process.actions)
     mask = torch.from_numpy(batch.mask)
     logp = policy.logp({"theta": table}, batch.obs, batch.actions) * mask

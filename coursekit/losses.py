@@ -33,7 +33,7 @@ def reward_to_go(rewards: Array, gamma: float) -> Array:
 
 def whole_return(rewards: Array, gamma: float) -> Array:
     """R = G_0, repeated at every time step, padding included; (…, T) -> (…, T)."""
-    return rewards * 0.0 + reward_to_go(rewards, gamma)[..., :1]
+    return reward_to_go(rewards, gamma)[..., :1] + rewards * 0.0
 
 
 WEIGHTS = {"reward_to_go": reward_to_go, "whole_return": whole_return}
@@ -118,6 +118,8 @@ def reinforce(
     logp: Array, rewards: Array, mask: Array, gamma: float, reduction: str = "sum"
 ) -> Array:
     """The loss whose gradient is minus the policy gradient; (…, B, T) -> (…). Williams 1992."""
+    if reduction == "loop":
+        raise ValueError("reduction 'loop' has no scalar to return; call losses.backward with it")
     losses = step_losses(logp, reward_to_go(rewards, gamma), mask)
     return REDUCTIONS[known(reduction)](losses, mask)
 

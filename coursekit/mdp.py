@@ -177,6 +177,7 @@ def expected(
 
     ``estimator`` takes ``Trajectories`` of shape (N, B, T) and returns (…, N); returns (…).
     """
+    theta = process.table(theta)
     batch = batches(enumerate_trajectories(process), episodes)
     values = np.asarray(estimator(batch))
     if values.shape[-1:] != batch.env_prob.shape:
@@ -184,7 +185,7 @@ def expected(
             f"the estimator returned shape {values.shape}; its last axis must be the "
             f"{len(batch.env_prob)} batches of trajectories it was given"
         )
-    return values @ probability(batch, process.table(theta))
+    return values @ probability(batch, theta)
 
 
 def J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> float:

@@ -75,6 +75,8 @@ def show(fig: Figure, *, alt: str) -> None:
 def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, window: int = 1) -> None:
     """Median over learners with the band from quartile to quartile, single learners behind.
 
+    The legend says so, with their number.
+
     ``returns`` (L, U): one row a learner, one column an update; each row is first averaged over a
     sliding window of ``window`` updates.
     """
@@ -87,7 +89,7 @@ def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, windo
     low, middle, high = np.percentile(smooth, [25, 50, 75], axis=0)
     ax.plot(x, smooth.T, color=colour, linewidth=0.5, alpha=0.35)
     ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-    ax.plot(x, middle, color=colour, label=label)
+    ax.plot(x, middle, color=colour, label=f"{label}: median, quartiles of {len(returns)}")
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:

@@ -94,7 +94,8 @@ def policy_for(env, hidden: tuple[int, ...] = (64,), activation: str = "relu") -
     Raises ValueError for an action space that is not Discrete or observations that are no vector.
     """
     actions, obs = env.action_space, env.observation_space
-    if not hasattr(actions, "n") or getattr(actions, "start", 0) != 0:
+    # Discrete has n, no axes and a start; MultiBinary has an n too, but its actions are vectors.
+    if not hasattr(actions, "n") or actions.shape or actions.start != 0:
         raise ValueError(
             f"the softmax policy chooses among actions 0 … A−1; {env.spec.id} has {actions}. "
             "Use an environment with a Discrete action space, CartPole-v1 for example"

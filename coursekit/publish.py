@@ -14,7 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -87,7 +87,7 @@ def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
         nbformat.write(clean(notebook, stored if keep else {}), target)
     rows = [row for row in map(json.loads, lines) if row["holds"]]
     claims = [row for row in rows if row["kind"] == "claim"]
-    finite = [row for row in claims if row["margin"] is not None]
+    finite = [row for row in claims if row["margin"] is not None and row["op"] != "=="]
     smallest = min(finite, key=lambda row: row["margin"], default=None)
     return {
         "notebook": path.stem,

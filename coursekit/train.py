@@ -6,12 +6,13 @@ environment and its actions, so that lane k sees the same numbers whatever B is.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm.auto import trange
+from tqdm import trange
 
 from coursekit import losses, policies, rollout
 
@@ -47,6 +48,9 @@ class Config:
         for name in ("lr", "divisor", "episodes", "updates"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0 and finite")
+        for name in ("episodes", "updates"):
+            if not isinstance(getattr(self, name), int | np.integer):
+                raise ValueError(f"{name} {getattr(self, name)} must be a whole number")
 
 
 class Result(NamedTuple):
@@ -60,7 +64,8 @@ class Result(NamedTuple):
 def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     """θ ← θ + step along Σ_i Σ_t c_i ∇ log π(a_t|s_t) w_t, c_i set by the reduction. Williams 1992.
 
-    The same seed gives the same numbers on the same machine. All episodes end by termination or by
+    The same seed gives the same numbers on the same machine. ``progress`` draws a bar, unless
+    COURSEKIT_QUIET is set. All episodes end by termination or by
     the environment's time limit; both are treated as the end (the finite-horizon return).
     """
     for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * config.episodes)
@@ -69,7 +74,8 @@ def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     params = policy.init(np.random.default_rng(for_weights))
     optimiser = OPTIMISERS[config.optimiser](params.values(), lr=config.lr)
     returns, lengths = [], []
-    for _ in trange(config.updates, disable=not progress, leave=False):
+    quiet = not progress or bool(os.environ.get("COURSEKIT_QUIET"))
+    for _ in trange(config.updates, disable=quiet, leave=False):
         batch = rollout.collect(policy, params, lanes)
         weight = losses.WEIGHTS[config.weight](batch.rewards, config.gamma)
         logp = policy.logp(params, batch.obs, batch.actions)

@@ -1,11 +1,14 @@
-"""Strict nbval for the notebooks: what every run of them, by whatever command, has in common."""
+"""Strict nbval: what every run of the notebooks has in common."""
 
 import os
 from pathlib import Path
 
 
 def pytest_configure(config):
-    os.environ["COURSEKIT_QUIET"] = "1"  # progress bars are text that differs from run to run
-    os.environ.pop("COURSEKIT_SEED", None)  # the committed outputs are those of seed 0
+    # progress bars are text that differs from run to run
+    os.environ["COURSEKIT_QUIET"] = "1"
+    # the committed outputs are those of seed 0
+    os.environ.pop("COURSEKIT_SEED", None)
     # pictures differ with fonts and versions; their alt text is compared
-    config.option.nbval_sanitize_with = str(Path(__file__).with_name("sanitize.cfg"))
+    sanitize = Path(__file__).with_name("sanitize.cfg")
+    config.option.nbval_sanitize_with = str(sanitize)

@@ -1,0 +1,86 @@
+"""Exercises of notebook 03: the loop of backward calls, what .grad holds, micro-batches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit.checks import Exercise
+
+
+def loss_lists():
+    """Losses c_t θ² (vector θ), with something left over in .grad: fresh graphs at every call."""
+    import torch
+
+    cases = []
+    for start, c in (([1.0, -2.0], (1.0, 2.0, 3.0)), ([0.5, 3.0], (2.0, -1.0, 4.0, 0.5))):
+        theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+        theta.grad = torch.tensor([100.0, -50.0], dtype=torch.float64)
+        cases.append(([c_t * (theta**2).sum() for c_t in c], theta))
+    return cases
+
+
+def by_loop(step_losses, theta):
+    theta.grad = None
+    for loss in step_losses:
+        loss.backward(retain_graph=True)
+    return theta.grad
+
+
+def last_only(step_losses, theta):
+    return by_loop(step_losses[-1:], theta)
+
+
+def with_leftovers(step_losses, theta):
+    for loss in step_losses:
+        loss.backward(retain_graph=True)
+    return theta.grad
+
+
+def global_mean(means, counts):
+    return (means * counts).sum() / counts.sum()
+
+
+EXERCISES = {
+    "3.1": Exercise(
+        solution=by_loop,
+        cases=loss_lists,
+        wrong={
+            "only the last step is left: the gradient was cleared inside the loop": last_only,
+            "something from before is still in .grad: clear it once, before the loop": (
+                with_leftovers
+            ),
+            "this is divided by the number of steps: the mean, not the loop": (
+                lambda step_losses, theta: by_loop(step_losses, theta) / len(step_losses)
+            ),
+        },
+    ),
+    "3.2": Exercise(
+        solution=7.5,
+        wrong={
+            "that is the first call alone; the second adds to it": 5.0,
+            "that is the second call alone; nothing cleared what the first left": 2.5,
+            "the second call is on the mean, which has half the gradient of the sum": 10.0,
+        },
+    ),
+    "3.3": Exercise(
+        solution=global_mean,
+        cases=lambda: [
+            (np.array([2.0, 10.0]), np.array([3, 1])),
+            (np.array([1.0, -2.0, 4.0]), np.array([5, 1, 2])),
+        ],
+        wrong={
+            "this is the mean of the means: the lonely token counts as much as a full piece": (
+                lambda means, counts: means.mean()
+            ),
+            "the means are added as if they were sums: multiply each by its count first": (
+                lambda means, counts: means.sum() / counts.sum()
+            ),
+            "this is the sum over all tokens: divide by their number": (
+                lambda means, counts: (means * counts).sum()
+            ),
+            "divided by the number of pieces, not of tokens": (
+                lambda means, counts: (means * counts).sum() / len(counts)
+            ),
+        },
+    ),
+}

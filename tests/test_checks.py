@@ -1,0 +1,247 @@
+"""A check says "not attempted", "correct" or what is wrong, and never raises."""
+
+import importlib
+import pkgutil
+import sys
+from fractions import Fraction
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from coursekit import checks, exercises
+from coursekit.checks import Exercise, verdict
+
+
+def normalise(weights, power):
+    return weights**power / (weights**power).sum()
+
+
+FUNCTION = Exercise(
+    solution=normalise,
+    cases=lambda: [(np.array([1.0, 3.0]), 1), (np.array([1.0, 2.0, 5.0]), 2)],
+    wrong={
+        "divide by the sum": lambda weights, power: weights**power,
+        "the power is missing": lambda weights, power: weights / weights.sum(),
+        "they must add to 1": lambda weights, power: weights / weights.max(),
+    },
+)
+VALUE = Exercise(solution=0.375, wrong={"upside down": 8 / 3, "the rest": 0.625, "half": 0.75})
+
+
+def stops(weights, power):
+    raise NotImplementedError
+
+
+def second_case_only(weights, power):
+    return None if len(weights) == 3 else normalise(weights, power)
+
+
+def in_place(weights, power):
+    weights **= power
+    weights /= weights.sum()
+    return weights
+
+
+def spoils_its_input(weights, power):
+    weights[:] = 0.0
+    return weights + 0.5
+
+
+class Rude:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("no")
+
+
+# Not attempted, correct, known to be wrong
+
+
+@pytest.mark.parametrize("stub", [None, ..., lambda w, p: None, lambda w, p: ..., stops])
+def test_an_untouched_stub_is_not_attempted(stub):
+    assert verdict(FUNCTION, stub) == "not attempted"
+
+
+@pytest.mark.parametrize("stub", [None, ...])
+def test_an_untouched_value_is_not_attempted(stub):
+    assert verdict(VALUE, stub) == "not attempted"
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        normalise,
+        in_place,
+        lambda w, p: normalise(w, p).tolist(),
+        lambda w, p: torch.tensor(normalise(w, p), requires_grad=True),
+        lambda w, p: normalise(w, p) + 1e-12,
+    ],
+)
+def test_a_right_function_is_correct(right):
+    assert verdict(FUNCTION, right) == "correct"
+
+
+@pytest.mark.parametrize("right", [0.375, Fraction(3, 8), np.float64(0.375), torch.tensor(0.375)])
+def test_a_right_value_is_correct(right):
+    assert verdict(VALUE, right) == "correct"
+
+
+@pytest.mark.parametrize("exercise", [FUNCTION, VALUE])
+def test_a_known_wrong_answer_gets_its_own_message(exercise):
+    for message, wrong in exercise.wrong.items():
+        assert verdict(exercise, wrong) == f"not yet: {message}"
+
+
+# Wrong in a way of its own
+
+
+def test_an_unknown_wrong_function_is_shown_with_expectation_and_input():
+    assert verdict(FUNCTION, lambda w, p: -normalise(w, p)) == (
+        "not yet: it gives [-0.25 -0.75], expected [0.25 0.75], for weights = [1. 3.], power = 1."
+    )
+
+
+def test_an_unknown_wrong_value_is_shown_with_the_expectation():
+    assert verdict(VALUE, 0.25) == "not yet: it gives 0.25, expected 0.375"
+
+
+def test_a_partly_right_answer_is_shown_the_first_case_that_is_wrong():
+    said = verdict(FUNCTION, lambda w, p: normalise(w, 1) + (p - 1))
+    assert said.startswith("not yet: it gives [1.125 1.25  1.625], expected [0.0333")
+    assert said.endswith("for weights = [1. 2. 5.], power = 2.")
+
+
+def test_a_forgotten_return_in_one_branch_is_shown_as_none():
+    assert verdict(FUNCTION, second_case_only).startswith("not yet: it gives None, expected")
+
+
+def test_input_spoilt_by_the_answer_is_shown_as_it_was():
+    assert verdict(FUNCTION, spoils_its_input).endswith("for weights = [1. 3.], power = 1.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda w, p: 1 / 0, "it stops with ZeroDivisionError: division by zero, for weights ="),
+        (lambda w: w, "it stops with TypeError"),
+        (lambda w, p: w * np.nan, "it gives [nan nan]"),
+        (lambda w, p: normalise(w, p)[None], "it gives [[0.25 0.75]], expected [0.25 0.75]"),
+        (lambda w, p: normalise(w, p)[0], "it gives 0.25"),
+        (lambda w, p: "0.25", "it gives '0.25'"),
+        (lambda w, p: {"a": 1}, "it gives {'a': 1}"),
+        (lambda w, p: [w, [1.0]], "it gives [array"),
+        (lambda w, p: 10**400, "it gives 1000"),
+        (lambda w, p: list(torch.tensor(w, requires_grad=True)), "it gives [tensor"),
+        (lambda w, p: Rude(), "it gives <Rude instance"),
+        (0.25, "a function is expected here, not 0.25"),
+    ],
+)
+def test_whatever_a_function_does_the_check_says_a_sentence(answer, part):
+    assert part in verdict(FUNCTION, answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        ("0.375", "it gives '0.375', expected 0.375"),
+        ([0.375], "it gives [0.375], expected 0.375"),
+        (float("nan"), "it gives nan"),
+        (1j, "it gives 1j"),
+        (normalise, "it gives <function"),
+        (Rude(), "it gives <Rude instance"),
+    ],
+)
+def test_whatever_a_value_is_the_check_says_a_sentence(answer, part):
+    assert part in verdict(VALUE, answer)
+
+
+# Found by its tag
+
+
+@pytest.fixture
+def nb77(monkeypatch):
+    module = ModuleType("coursekit.exercises.nb77")
+    module.EXERCISES = {"77.1": VALUE, "77.2": FUNCTION}
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+def test_a_check_prints_tag_and_verdict(nb77, capsys):
+    checks.check("77.1", 0.375)
+    checks.check("77.2", None)
+    assert capsys.readouterr().out == "exercise 77.1: correct\nexercise 77.2: not attempted\n"
+
+
+@pytest.mark.parametrize("tag", ["77.3", "78.1", "x", "", None, 77.1])
+def test_an_unknown_tag_is_a_sentence(nb77, tag, capsys):
+    checks.check(tag, 0.375)
+    assert capsys.readouterr().out.startswith(f"exercise {tag}: the check itself stopped with ")
+
+
+def test_an_unknown_tag_lists_the_known_ones(nb77, capsys):
+    checks.check("77.3", 0.375)
+    assert "known: 77.1, 77.2" in capsys.readouterr().out
+
+
+def test_an_answer_that_stops_only_when_asked_again_is_a_sentence(nb77, capsys):
+    calls = iter([np.array([9.0]), np.array([9.0])])
+    checks.check("77.2", lambda weights, power: next(calls))
+    assert capsys.readouterr().out.startswith("exercise 77.2: ")
+
+
+# Every exercise of the course
+
+MODULES = [
+    importlib.import_module(f"{exercises.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(exercises.__path__)
+    if found.name.startswith("nb")
+]
+ALL = [
+    pytest.param(exercise, id=tag)
+    for module in MODULES
+    for tag, exercise in module.EXERCISES.items()
+]
+every_exercise = pytest.mark.parametrize("exercise", ALL)
+
+
+def test_every_tag_begins_with_the_number_of_its_notebook():
+    for module in MODULES:
+        number = str(int(module.__name__[-2:]))
+        assert {tag.split(".")[0] for tag in module.EXERCISES} == {number}, module.__name__
+
+
+@every_exercise
+def test_the_solution_is_correct(exercise):
+    assert verdict(exercise, exercise.solution) == "correct"
+
+
+@every_exercise
+def test_three_or_more_wrong_answers_get_exactly_their_own_messages(exercise):
+    said = [verdict(exercise, wrong) for wrong in exercise.wrong.values()]
+    assert said == [f"not yet: {message}" for message in exercise.wrong]
+    assert len(said) >= 3
+
+
+@every_exercise
+def test_a_stub_is_not_attempted(exercise):
+    assert verdict(exercise, None) == "not attempted"
+    if callable(exercise.solution):
+        assert verdict(exercise, lambda *args: None) == "not attempted"
+        assert verdict(exercise, lambda *args: ...) == "not attempted"
+
+
+@every_exercise
+def test_an_answer_that_is_no_number_is_shown_with_the_expectation(exercise):
+    answer = (lambda *args: "?") if callable(exercise.solution) else "?"
+    assert verdict(exercise, answer).startswith("not yet: it gives '?', expected ")
+
+
+@every_exercise
+def test_the_cases_are_fresh_at_every_call(exercise):
+    for mine, theirs in zip(exercise.cases(), exercise.cases(), strict=True):
+        for a, b in zip(mine, theirs, strict=True):
+            if isinstance(a, torch.Tensor):
+                a, b = a.detach().numpy(), b.detach().numpy()
+            assert not isinstance(a, np.ndarray) or not np.shares_memory(a, b)

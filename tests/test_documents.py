@@ -1,0 +1,288 @@
+"""The notebooks as documents: what a reader, a lecturer and nbval rely on, for every notebook."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from coursekit import checks
+
+ROOT = Path(__file__).resolve().parent.parent
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+PLANNED = {f"{number:02d}" for number in range(13)}  # the notebooks of the finished course
+
+
+@pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
+def notebook(request):
+    book = nbformat.read(request.param, as_version=4)
+    book.path = request.param
+    return book
+
+
+def code(book, tag=None):
+    cells = [cell for cell in book.cells if cell.cell_type == "code"]
+    return [cell for cell in cells if tag is None or tag in cell.metadata.get("tags", [])]
+
+
+def prose(book):
+    return "\n\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
+
+
+def calls(book, name):
+    """The first arguments of all calls verify.<name>("…") in the notebook, in order."""
+    found = []
+    for cell in code(book):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == f"verify.{name}":
+                found.append(ast.literal_eval(node.args[0]))
+    return found
+
+
+def tags(text):
+    return re.findall(r"\\tag\{([^}]*)\}", text)
+
+
+def declared(text):
+    return re.findall(r"^\*\*Claim (\d+\.\d+)\.\*\*", text, flags=re.MULTILINE)
+
+
+def pictures(book):
+    for cell in code(book):
+        for output in cell.outputs:
+            for source in output.get("data", {}).get("text/html", ""), output.get("text", ""):
+                yield from re.findall(r"<img [^>]*>", source)
+
+
+def code_lines(source):
+    return [line for line in source.splitlines() if line.strip() and line.strip()[0] != "#"]
+
+
+def uncompared_without_claim(book):
+    """Cells that nbval ignores and that no claim follows, before the next stretch of prose ends."""
+    bad, cells = [], code(book)
+    for i, cell in enumerate(cells):
+        if "nbval-ignore-output" in cell.metadata.get("tags", []):
+            later = [c.source for c in cells[i + 1 : i + 5]]
+            if not any("verify.claim(" in source for source in later):
+                bad.append(cell.id)
+    return bad
+
+
+def names(source):
+    """(defined, used): the names that a piece of code binds at top level, and those it reads."""
+    tree = ast.parse(source)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    used = {node.id for node in nodes if isinstance(node.ctx, ast.Load)}
+    bound = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        bound |= {t.id for target in targets for t in ast.walk(target) if isinstance(t, ast.Name)}
+    return bound, used
+
+
+def leaks(book):
+    """Names that exercise or solution cells define and that any cell outside of them reads."""
+    exercise, solution = code(book, "exercise"), code(book, "solution")
+    inside = [names(cell.source)[0] for cell in exercise + solution]
+    defined = set().union(*inside) if inside else set()
+    outside = [cell for cell in code(book) if cell not in exercise and cell not in solution]
+    used = [names(cell.source)[1] for cell in outside]
+    used += [names(cell.source)[1] & names(s.source)[0] for cell in exercise for s in solution]
+    return defined & set().union(*used)
+
+
+def test_there_are_notebooks():
+    assert len(PATHS) >= 3
+
+
+def test_every_cell_was_run_in_order_and_none_failed(notebook):
+    cells = [cell for cell in code(notebook) if cell.source.strip()]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [o for cell in cells for o in cell.outputs if o.output_type in ("error", "stderr")]
+    assert not [o for cell in cells for o in cell.outputs if o.get("name") == "stderr"]
+
+
+def test_outputs_are_stored(notebook):
+    shown = [cell for cell in code(notebook) if cell.outputs]
+    assert len(shown) >= len(code(notebook)) / 2
+
+
+def test_each_equation_has_one_verification_and_the_other_way_round(notebook):
+    written, verified = tags(prose(notebook)), calls(notebook, "equation")
+    assert len(set(written)) == len(written)
+    assert sorted(written) == sorted(verified)
+    number = int(notebook.path.stem[:2])
+    expected = [f"{number}.{k + 1}" for k in range(len(written))]
+    assert sorted(written, key=lambda t: int(t.split(".")[1])) == expected
+
+
+def test_each_claim_is_declared_once_and_verified_once(notebook):
+    announced = declared(prose(notebook))
+    assert len(set(announced)) == len(announced)
+    assert sorted(announced) == sorted(calls(notebook, "claim"))
+
+
+def test_a_claim_is_declared_before_its_verification(notebook):
+    seen = set()
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            seen |= set(declared(cell.source))
+        for tag in re.findall(r'verify\.claim\(\s*"([^"]*)"', cell.source):
+            assert tag in seen, f"claim {tag} is verified before it is declared"
+
+
+def test_one_tag_for_each_display_and_no_line_break_inside(notebook):
+    for display in re.findall(r"\$\$(.*?)\$\$", prose(notebook), flags=re.DOTALL):
+        assert len(tags(display)) <= 1
+        assert "\\\\" not in display
+
+
+def test_pictures_have_alt_text_with_numbers(notebook):
+    found = list(pictures(notebook))
+    assert len(found) >= 3
+    for image in found:
+        alt = re.search(r'alt="([^"]*)"', image).group(1)
+        assert len(alt.split()) >= 5
+        assert re.search(r"\d", alt), f"no number in the alt text {alt!r}"
+
+
+def test_no_picture_is_shown_without_alt_text(notebook):
+    for cell in code(notebook):
+        assert not [o for o in cell.outputs if "image/png" in o.get("data", {})], cell.id
+
+
+def test_what_nbval_does_not_compare_is_followed_by_a_claim(notebook):
+    assert uncompared_without_claim(notebook) == []
+    assert len(code(notebook, "nbval-ignore-output")) <= len(code(notebook)) / 4
+    assert not code(notebook, "nbval-skip")
+    marks = ("NBVAL_", "raises-exception")
+    assert not [cell.id for cell in code(notebook) if any(m in cell.source for m in marks)]
+
+
+def test_timing_cells_are_not_compared(notebook):
+    for cell in code(notebook, "timing"):
+        assert "nbval-ignore-output" in cell.metadata.tags
+
+
+def test_exercises_are_islands(notebook):
+    assert leaks(notebook) == set()
+
+
+def test_there_are_three_exercises_each_with_stub_check_hints_and_solution(notebook):
+    number = int(notebook.path.stem[:2])
+    cells = {cell.id: cell for cell in notebook.cells}
+    found = [tag for tag in (f"{number}.{k}" for k in range(1, 9)) if f"ex-{tag}" in dotted(cells)]
+    assert len(found) >= 3
+    for tag in found:
+        checks.find(tag)
+        stub, check, hints, solution = (
+            cells[f"ex-{tag.replace('.', '-')}-{part}"]
+            for part in ("stub", "check", "hints", "solution")
+        )
+        assert "<details>" in hints.source
+        assert f'checks.check("{tag}", ' in check.source
+        assert "not attempted" in check.outputs[0].text
+        assert f'checks.check("{tag}", ' in solution.source
+        assert solution.outputs[0].text == f"exercise {tag}: correct\n"
+        assert solution.metadata.tags == ["solution"]
+        assert solution.metadata.jupyter.source_hidden
+        assert stub.metadata.tags == check.metadata.tags == ["exercise"]
+
+
+def dotted(cells):
+    return {re.sub(r"^ex-(\d+)-(\d+)$", r"ex-\1.\2", identity) for identity in cells}
+
+
+def test_code_cells_are_short(notebook):
+    lengths = [len(code_lines(cell.source)) for cell in code(notebook)]
+    assert statistics.median(lengths) <= 4
+    assert max(lengths) <= 20
+
+
+def test_every_cell_says_what_slide_it_is_and_has_a_readable_id(notebook):
+    for cell in notebook.cells:
+        assert cell.metadata.slideshow.slide_type in SLIDES
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{2,40}", cell.id), cell.id
+    notes = [c for c in notebook.cells if c.metadata.slideshow.slide_type == "notes"]
+    assert len(notes) >= 3
+    assert all(re.search(r"\d+ min", cell.source) for cell in notes)
+
+
+def test_the_anatomy_is_complete(notebook):
+    text, first = prose(notebook), notebook.cells[0].source
+    for part in ("You will be able to", "You need", "Time", "minutes"):
+        assert part in first
+    for heading in ("## Exercises", "## Summary", "## Roads not taken", "## References"):
+        assert heading in text
+    summary = text.split("## Summary")[1].split("## ")[0]
+    assert 1 <= len(re.findall(r"^- ", summary, flags=re.MULTILINE)) <= 5
+    assert "| symbol |" in text
+    assert re.search(r"\bpredict", text, flags=re.IGNORECASE)
+    assert "verify.master_seed()" in code(notebook)[0].source
+    assert "plots.style()" in code(notebook)[0].source
+
+
+def documents():
+    texts = [(path, path.read_text(encoding="utf-8")) for path in ROOT.glob("*.md")]
+    texts += [(p, p.read_text(encoding="utf-8")) for p in (ROOT / "notebooks").glob("*.md")]
+    return texts + [(path, prose(nbformat.read(path, as_version=4))) for path in PATHS]
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda document: document[0].name)
+def test_relative_links_resolve(document):
+    path, text = document
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"[a-z]+:|#", target):
+            assert (path.parent / target.split("#")[0]).exists(), target
+
+
+def test_what_a_summary_calls_next_is_a_planned_notebook(notebook):
+    following = prose(notebook).split("**Next:**")[1][:120]
+    assert re.search(r"notebook (\d\d)", following).group(1) in PLANNED
+
+
+def test_ruff_finds_nothing_in_package_tests_and_notebooks():
+    for words in (["check"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *words, "--no-cache", str(ROOT)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+# --- Each test above is seen to fail: the helpers on a notebook that is wrong in every way.
+
+
+@pytest.fixture
+def bad():
+    v4 = nbformat.v4
+    ignored = {"tags": ["nbval-ignore-output"]}
+    cells = [
+        v4.new_markdown_cell(r"$$x \tag{9.1}$$ $$y \tag{9.1}$$ **Claim 9.1.** not at line start"),
+        v4.new_code_cell("my_answer = 1", metadata={"tags": ["exercise"]}),
+        v4.new_code_cell("print(my_answer)"),
+        v4.new_code_cell("x_solution = 1", metadata={"tags": ["solution"]}),
+        v4.new_code_cell("x_solution + 1", metadata={"tags": ["exercise"]}),
+        v4.new_code_cell("verify.claim('9.2', 1, '<', 2)"),
+        v4.new_code_cell("training()", metadata=ignored, id="training"),
+    ]
+    return v4.new_notebook(cells=cells)
+
+
+def test_a_repeated_tag_and_a_claim_inside_a_line_are_seen(bad):
+    assert tags(prose(bad)) == ["9.1", "9.1"]
+    assert declared(prose(bad)) == []
+    assert declared("**Claim 9.1.** It holds.") == ["9.1"]
+    assert calls(bad, "claim") == ["9.2"]
+
+
+def test_an_ignored_cell_without_a_claim_after_it_is_seen(bad):
+    assert uncompared_without_claim(bad) == ["training"]
+
+
+def test_a_leaking_exercise_is_seen(bad):
+    assert leaks(bad) == {"my_answer", "x_solution"}

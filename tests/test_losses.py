@@ -1,0 +1,346 @@
+"""Returns, step losses and reductions, on NumPy and torch, by hand and by plain loops."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coursekit import losses
+
+few = settings(max_examples=25, derandomize=True, deadline=None)
+both_libraries = pytest.mark.parametrize(
+    "array", [np.array, lambda x: torch.from_numpy(np.array(x))], ids=["numpy", "torch"]
+)
+every_reduction = pytest.mark.parametrize("name", sorted(losses.REDUCTIONS))
+reals = st.floats(-9, 9)
+
+# Two episodes of 3 and 1 steps, padded to 4: B = 2, T = 4.
+LOSSES = [[1.0, 2.0, -4.0, 0.0], [5.0, 0.0, 0.0, 0.0]]
+MASK = [[True, True, True, False], [True, False, False, False]]
+BY_HAND = {
+    "sum": (1 + 2 - 4 + 5) / 2,
+    "episode_mean": (-1 / 3 + 5 / 1) / 2,
+    "step_mean": (1 + 2 - 4 + 5) / (3 + 1),
+    "constant": (1 + 2 - 4 + 5) / 2 / 100,
+}
+
+
+def padded(rng, lengths, T):
+    """Random step losses, zero after each episode's end, and their mask."""
+    mask = np.arange(T) < np.array(lengths)[:, None]
+    return rng.normal(size=mask.shape) * mask, mask
+
+
+lengths_strategy = st.lists(st.integers(1, 6), min_size=1, max_size=4)
+
+
+@both_libraries
+def test_reward_to_go_is_the_worked_example(array):
+    returns = losses.reward_to_go(array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95)
+    by_hand = [1.63126875, 1.717125, 1.8075, 0.85, 3.0]
+    np.testing.assert_allclose(returns, by_hand, atol=1e-14)
+    np.testing.assert_array_equal(np.round(np.asarray(returns), 2), [1.63, 1.72, 1.81, 0.85, 3])
+
+
+@few
+@given(st.lists(reals, min_size=1, max_size=7), st.floats(0, 1))
+def test_reward_to_go_is_the_double_sum_and_the_same_in_both_libraries(rewards, gamma):
+    n = len(rewards)
+    brute = [sum(gamma ** (k - t) * rewards[k] for k in range(t, n)) for t in range(n)]
+    np.testing.assert_allclose(losses.reward_to_go(np.array(rewards), gamma), brute, atol=1e-12)
+    in_torch = losses.reward_to_go(torch.tensor(rewards, dtype=torch.float64), gamma)
+    np.testing.assert_allclose(in_torch, brute, atol=1e-12)
+
+
+@few
+@given(lengths_strategy, st.integers(0, 99), st.floats(0, 1))
+def test_padding_changes_no_return_and_stays_zero(lengths, seed, gamma):
+    rewards, mask = padded(np.random.default_rng(seed), lengths, T=7)
+    returns = losses.reward_to_go(rewards, gamma)
+    assert not returns[~mask].any()
+    for row, n in enumerate(lengths):
+        alone = losses.reward_to_go(rewards[row, :n], gamma)
+        np.testing.assert_allclose(returns[row, :n], alone, atol=1e-14)
+
+
+def test_returns_do_not_touch_the_rewards_they_are_made_from():
+    rewards = np.array([[1.0, -2.0, 4.0]])
+    for weight in losses.WEIGHTS.values():
+        weight(rewards, 0.5)
+    np.testing.assert_array_equal(rewards, [[1, -2, 4]])
+
+
+def test_integer_rewards_give_returns_with_fractions():
+    np.testing.assert_allclose(losses.reward_to_go(np.array([1, 2, 3]), 0.5), [2.75, 3.5, 3])
+
+
+@both_libraries
+def test_the_whole_return_stands_at_every_step(array):
+    rewards = array([[[1.0, -2.0, 4.0], [0.5, 8.0, 0.0]]])
+    by_hand = [[[1 - 1 + 1] * 3, [0.5 + 4] * 3]]
+    np.testing.assert_allclose(losses.whole_return(rewards, 0.5), by_hand, atol=1e-15)
+
+
+def test_the_weights_that_a_setting_may_name_are_these_two():
+    rewards = np.array([[3.0, -1.0]])
+    named = {name: weight(rewards, 0.5).tolist() for name, weight in losses.WEIGHTS.items()}
+    assert named == {"reward_to_go": [[2.5, -1.0]], "whole_return": [[2.5, 2.5]]}
+
+
+@both_libraries
+@pytest.mark.parametrize("weight", list(losses.WEIGHTS.values()))
+@pytest.mark.parametrize("gamma", [-0.01, 1.5, float("nan"), float("inf")])
+def test_gamma_outside_zero_to_one_is_refused(array, weight, gamma):
+    with pytest.raises(ValueError, match=rf"gamma {gamma} is outside \[0, 1\]"):
+        weight(array([[1.0, 2.0]]), gamma)
+
+
+@both_libraries
+@pytest.mark.parametrize("weight", list(losses.WEIGHTS.values()))
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_reward_that_is_no_number_is_refused(array, weight, bad):
+    with pytest.raises(ValueError, match=r"(?s)rewards hold a NaN or an infinity: .*(nan|inf)"):
+        weight(array([[1.0, bad, 2.0]]), 0.9)
+
+
+@both_libraries
+def test_step_losses_are_minus_logp_times_weight_and_zero_in_padding(array):
+    logp = array([[-0.5, -2.0, -0.1, -0.7], [-1.5, -0.2, -0.3, -0.4]])
+    weight = array([[3.0, -1.0, 2.0, 9.0], [4.0, 9.0, 9.0, 9.0]])
+    result = losses.step_losses(logp, weight, array(MASK))
+    by_hand = [[1.5, -2.0, 0.2, 0], [6.0, 0, 0, 0]]
+    np.testing.assert_allclose(result, by_hand, atol=1e-15)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_step_losses_of_shapes_that_disagree_are_refused(which):
+    parts = [np.ones((3, 2)), np.ones((3, 2)), np.ones((3, 2), dtype=bool)]
+    parts[which] = parts[which].T
+    with pytest.raises(ValueError, match=r"disagree in their last two axes.*\(2, 3\)"):
+        losses.step_losses(*parts)
+
+
+@both_libraries
+@every_reduction
+def test_a_reduction_is_what_it_is_by_hand(array, name):
+    value = losses.REDUCTIONS[name](array(LOSSES), array(MASK))
+    assert float(value) == pytest.approx(BY_HAND[name], abs=1e-15)
+
+
+@few
+@given(lengths_strategy, st.integers(0, 99))
+def test_reductions_are_plain_loops_over_episodes_and_steps(lengths, seed):
+    values, mask = padded(np.random.default_rng(seed), lengths, T=6)
+    B, N = len(lengths), sum(lengths)
+    loops = dict.fromkeys(losses.REDUCTIONS, 0.0)
+    for i, n in enumerate(lengths):
+        for t in range(n):
+            loops["sum"] += values[i, t] / B
+            loops["episode_mean"] += values[i, t] / n / B
+            loops["step_mean"] += values[i, t] / N
+            loops["constant"] += values[i, t] / 100 / B
+    for name, reduce in losses.REDUCTIONS.items():
+        assert float(reduce(values, mask)) == pytest.approx(loops[name], abs=1e-12)
+        in_torch = reduce(torch.from_numpy(values), torch.from_numpy(mask))
+        assert float(in_torch) == pytest.approx(loops[name], abs=1e-12)
+
+
+@few
+@given(lengths_strategy, st.integers(0, 99))
+def test_more_padding_and_another_order_of_episodes_change_no_reduction(lengths, seed):
+    rng = np.random.default_rng(seed)
+    values, mask = padded(rng, lengths, T=6)
+    wide, wide_mask = (np.pad(x, [(0, 0), (0, 3)]) for x in (values, mask))
+    order = rng.permutation(len(lengths))
+    for reduce in losses.REDUCTIONS.values():
+        once = reduce(values, mask)
+        assert reduce(wide, wide_mask) == pytest.approx(once, abs=1e-12)
+        assert reduce(values[order], mask[order]) == pytest.approx(once, abs=1e-12)
+
+
+@few
+@given(st.integers(1, 6), st.integers(0, 99))
+def test_for_one_episode_the_step_mean_is_the_episode_mean_and_n_times_less_than_the_sum(n, seed):
+    values, mask = padded(np.random.default_rng(seed), [n], T=6)
+    mean = losses.episode_mean(values, mask)
+    assert losses.step_mean(values, mask) == pytest.approx(mean, abs=1e-15)
+    assert losses.sum_(values, mask) == pytest.approx(n * mean, abs=1e-13)
+
+
+def test_with_unequal_lengths_no_two_reductions_agree():
+    values = [reduce(np.array(LOSSES), np.array(MASK)) for reduce in losses.REDUCTIONS.values()]
+    assert min(abs(a - b) for a, b in combinations(values, 2)) > 0.1
+
+
+def test_with_equal_lengths_both_means_are_the_sum_over_that_length():
+    values, mask = padded(np.random.default_rng(0), [3, 3, 3, 3, 3], T=3)
+    total = losses.sum_(values, mask)
+    assert losses.episode_mean(values, mask) == pytest.approx(total / 3, abs=1e-15)
+    assert losses.step_mean(values, mask) == pytest.approx(total / 3, abs=1e-15)
+
+
+@every_reduction
+def test_a_reduction_keeps_the_axes_in_front(name):
+    rng = np.random.default_rng(1)
+    pairs = [padded(rng, lengths, T=4) for lengths in ([1, 4], [2, 3], [4, 1])]
+    values, mask = (np.stack(x) for x in zip(*pairs, strict=True))
+    together = losses.REDUCTIONS[name](values, mask)
+    apart = [losses.REDUCTIONS[name](*pair) for pair in pairs]
+    assert together.shape == (3,)
+    np.testing.assert_allclose(together, apart, atol=1e-15)
+
+
+@pytest.mark.parametrize("divisor", [1.0, 8.0, 250.0])
+def test_constant_is_the_sum_over_its_divisor(divisor):
+    by_hand = 2.0 / divisor
+    assert losses.constant(np.array(LOSSES), np.array(MASK), divisor) == by_hand
+
+
+@pytest.mark.parametrize("divisor", [0.0, -2.0, float("nan")])
+def test_a_divisor_that_is_not_positive_is_refused(divisor):
+    with pytest.raises(ValueError, match=f"divisor {divisor} is not above 0"):
+        losses.constant(np.array(LOSSES), np.array(MASK), divisor)
+
+
+@both_libraries
+@every_reduction
+def test_an_empty_episode_is_refused_with_the_lengths(array, name):
+    empty = [MASK[0], [False] * 4]
+    with pytest.raises(ValueError, match=r"an episode is empty: lengths \[3, 0\]; leave it out"):
+        losses.REDUCTIONS[name](array(LOSSES), array(empty))
+
+
+@every_reduction
+@pytest.mark.parametrize("shape", [(4, 2), (2, 3), (4,)])
+def test_a_mask_of_another_shape_is_refused_with_both_shapes(name, shape):
+    with pytest.raises(ValueError, match=rf"losses have shape \(2, 4\) and mask \({shape[0]},"):
+        losses.REDUCTIONS[name](np.array(LOSSES), np.ones(shape, dtype=bool))
+
+
+def test_a_single_episode_without_its_axis_is_refused():
+    with pytest.raises(ValueError, match=r"losses have shape \(3,\) and mask \(3,\)"):
+        losses.sum_(np.ones(3), np.ones(3, dtype=bool))
+
+
+def test_an_unknown_reduction_is_refused_with_the_known_ones():
+    logp = torch.zeros(1, 2, requires_grad=True)
+    mask = torch.ones(1, 2, dtype=torch.bool)
+    sentence = (
+        "reduction 'avg' is unknown; choose from: constant, episode_mean, loop, step_mean, sum"
+    )
+    for call in (
+        lambda: losses.known("avg"),
+        lambda: losses.backward(logp, mask, "avg"),
+        lambda: losses.reinforce(logp, mask * 1.0, mask, 0.9, "avg"),
+    ):
+        with pytest.raises(ValueError, match="avg") as caught:
+            call()
+        assert str(caught.value) == sentence
+
+
+def test_reinforce_refuses_the_loop_which_is_no_reduction():
+    mask = np.ones((1, 2), dtype=bool)
+    with pytest.raises(ValueError, match="'loop' has no scalar"):
+        losses.reinforce(np.zeros((1, 2)), mask * 1.0, mask, 0.9, "loop")
+
+
+# --- backward: the logits of a table are the parameters; B = 2, T = 4, S = 3, A = 5.
+
+OBS = torch.tensor([[0, 2, 1, 0], [2, 0, 0, 0]])
+ACTIONS = torch.tensor([[4, 0, 3, 0], [1, 0, 0, 0]])
+WEIGHT = torch.tensor([[1.5, -2.0, 0.7, 0.0], [3.0, 0.0, 0.0, 0.0]], dtype=torch.float64)
+
+
+def table():
+    values = np.random.default_rng(8).normal(size=(3, 5))
+    return torch.tensor(values, requires_grad=True)
+
+
+def gradient_by_backward(reduction, **keywords):
+    theta, mask = table(), torch.tensor(MASK)
+    logp = torch.log_softmax(theta, -1)[OBS, ACTIONS]
+    value = losses.backward(losses.step_losses(logp, WEIGHT, mask), mask, reduction, **keywords)
+    return theta.grad.numpy(), value
+
+
+def gradient_by_hand(factor):
+    """Σ c_i (p − onehot) w_t in NumPy, the factor c_i by episode."""
+    theta = table().detach().numpy()
+    total = np.zeros_like(theta)
+    for i, n in enumerate((3, 1)):
+        for t in range(n):
+            s, a = OBS[i, t], ACTIONS[i, t]
+            p = np.exp(theta[s]) / np.exp(theta[s]).sum()
+            total[s] += factor[i] * (p - np.eye(5)[a]) * WEIGHT[i, t].item()
+    return total
+
+
+@pytest.mark.parametrize(
+    ("reduction", "factor"),
+    [
+        ("loop", (1 / 2, 1 / 2)),
+        ("sum", (1 / 2, 1 / 2)),
+        ("episode_mean", (1 / 6, 1 / 2)),
+        ("step_mean", (1 / 4, 1 / 4)),
+        ("constant", (1 / 200, 1 / 200)),
+    ],
+)
+def test_backward_leaves_the_gradient_by_hand(reduction, factor):
+    gradient, _ = gradient_by_backward(reduction)
+    np.testing.assert_allclose(gradient, gradient_by_hand(factor), atol=1e-14)
+
+
+def test_the_loop_of_backward_calls_leaves_the_gradient_of_the_sum():
+    (loop, logged), (total, value) = gradient_by_backward("loop"), gradient_by_backward("sum")
+    np.testing.assert_allclose(loop, total, atol=1e-12)
+    assert logged.item() == pytest.approx(value.item(), abs=1e-15)
+    assert not logged.requires_grad
+    assert not value.requires_grad
+
+
+def test_backward_hands_the_divisor_to_constant_alone():
+    (halved, _), (total, _) = (
+        gradient_by_backward("constant", divisor=2.0),
+        gradient_by_backward("sum"),
+    )
+    np.testing.assert_allclose(2 * halved, total, atol=1e-14)
+    np.testing.assert_array_equal(gradient_by_backward("sum", divisor=2.0)[0], total)
+
+
+@pytest.mark.parametrize("reduction", ["loop", *losses.REDUCTIONS])
+def test_backward_refuses_an_empty_episode(reduction):
+    values = torch.zeros(2, 3, requires_grad=True)
+    mask = torch.tensor([[True, True, True], [False, False, False]])
+    with pytest.raises(ValueError, match=r"an episode is empty: lengths \[3, 0\]"):
+        losses.backward(values, mask, reduction)
+
+
+@pytest.mark.parametrize("reduction", sorted(losses.REDUCTIONS))
+@both_libraries
+def test_reinforce_is_minus_logp_times_reward_to_go_reduced(array, reduction):
+    logp = [[-0.5, -2.0, -0.1, 0.0], [-1.5, 0.0, 0.0, 0.0]]
+    rewards = [[1.0, 2.0, -4.0, 0.0], [5.0, 0.0, 0.0, 0.0]]
+    # γ = ½: G = 1, 0, −4 and 5, so ℓ = .5, 0, −.4 and 7.5
+    first, second = 0.5 + 0.0 - 0.4, 7.5
+    by_hand = {
+        "sum": (first + second) / 2,
+        "episode_mean": (first / 3 + second) / 2,
+        "step_mean": (first + second) / 4,
+        "constant": (first + second) / 200,
+    }
+    value = losses.reinforce(array(logp), array(rewards), array(MASK), 0.5, reduction)
+    assert float(value) == pytest.approx(by_hand[reduction], abs=1e-14)
+
+
+@pytest.mark.parametrize("bug", sorted(losses.BUGS))
+def test_a_wrong_variant_is_called_like_reinforce_and_gives_another_number(bug):
+    rng = np.random.default_rng(3)
+    rewards, mask = padded(rng, [4, 2, 3], T=4)
+    logp = torch.from_numpy(-rng.uniform(0.2, 2, mask.shape) * mask)
+    arguments = logp, torch.from_numpy(rewards), torch.from_numpy(mask), 0.9
+    wrong, right = losses.BUGS[bug](*arguments), losses.reinforce(*arguments)
+    assert wrong.shape == right.shape == ()
+    assert abs(wrong - right) > 1e-3

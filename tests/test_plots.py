@@ -1,0 +1,125 @@
+"""What a figure shows is what its arrays say, and it carries its alt text."""
+
+import base64
+import re
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from coursekit import plots
+
+matplotlib.use("agg")
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What would have been displayed."""
+    made = []
+    monkeypatch.setattr(plots, "display", lambda thing: made.append(thing.data))
+    return made
+
+
+# show
+
+
+def test_show_emits_a_picture_with_escaped_alt_text(ax, shown):
+    plots.show(ax.figure, alt='the "sum" is < 3 & the mean > 4')
+    (tag,) = shown
+    assert 'alt="the &quot;sum&quot; is &lt; 3 &amp; the mean &gt; 4"' in tag
+    data = re.fullmatch(r'<img .* src="data:image/png;base64,([A-Za-z0-9+/=]+)">', tag).group(1)
+    assert base64.b64decode(data).startswith(b"\x89PNG")
+
+
+def test_show_closes_the_figure_so_that_it_is_not_displayed_twice(ax, shown):
+    plots.show(ax.figure, alt="a straight line from 0 to 1")
+    assert not plt.fignum_exists(ax.figure.number)
+
+
+def test_show_rejects_an_alt_text_that_says_nothing_and_repeats_it(ax, shown):
+    with pytest.raises(ValueError, match="alt text 'a learning curve' is too short"):
+        plots.show(ax.figure, alt="a learning curve")
+    assert shown == []
+
+
+# learning_curve: three learners, four updates, skewed so that the median is not the mean
+
+RETURNS = np.array([[0.0, 2.0, 4.0, 6.0], [1.0, 1.0, 1.0, 1.0], [10.0, 0.0, 2.0, 4.0]])
+
+
+def test_a_learning_curve_is_the_median_of_the_smoothed_learners(ax):
+    plots.learning_curve(ax, RETURNS, "sum", "black", window=2)
+    *single, middle = ax.lines
+    np.testing.assert_allclose(
+        [line.get_ydata() for line in single], [[1, 3, 5], [1] * 3, [5, 1, 3]]
+    )
+    np.testing.assert_array_equal(middle.get_xdata(), [2, 3, 4])
+    np.testing.assert_allclose(middle.get_ydata(), [1, 1, 3])
+    assert middle.get_label() == "sum: median, quartiles of 3"
+
+
+def test_the_band_goes_from_quartile_to_quartile(ax):
+    plots.learning_curve(ax, RETURNS, "sum", "black", window=2)
+    corners = ax.collections[0].get_paths()[0].vertices
+    edges = [
+        (corners[corners[:, 0] == x, 1].min(), corners[corners[:, 0] == x, 1].max())
+        for x in (2, 3, 4)
+    ]
+    np.testing.assert_allclose(edges, [(1, 3), (1, 2), (2, 4)])
+
+
+def test_a_window_of_one_changes_nothing_and_one_learner_is_its_own_median(ax):
+    plots.learning_curve(ax, RETURNS[2], "sum", "black")
+    np.testing.assert_array_equal(ax.lines[-1].get_xdata(), [1, 2, 3, 4])
+    np.testing.assert_allclose(ax.lines[-1].get_ydata(), RETURNS[2])
+
+
+@pytest.mark.parametrize("window", [0, -1, 5])
+def test_a_window_that_does_not_fit_is_repeated(ax, window):
+    with pytest.raises(ValueError, match=f"window {window} does not fit 4 updates"):
+        plots.learning_curve(ax, RETURNS, "sum", "black", window=window)
+
+
+# slope
+
+
+@pytest.mark.parametrize("exponent", [-1.5, 0.0, 2.0])
+def test_slope_is_the_exponent_of_a_power_law_whatever_the_factor(exponent):
+    x = np.array([1.0, 3.0, 7.0, 50.0])
+    assert plots.slope(x, 0.3 * x**exponent) == pytest.approx(exponent, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ([1.0], [1.0]),
+        ([0.0, 1.0], [1.0, 2.0]),
+        ([1.0, 2.0], [1.0, -2.0]),
+        ([1.0, 2.0], [1.0, np.nan]),
+    ],
+)
+def test_slope_needs_two_positive_pairs_and_repeats_what_it_got(x, y):
+    with pytest.raises(ValueError, match=r"two or more positive pairs; got \[" + f"{x[0]:g}"):
+        plots.slope(x, y)
+
+
+# style and rounding
+
+
+def test_style_sets_palette_and_printed_digits():
+    with plt.rc_context(), np.printoptions():
+        plots.style()
+        assert plt.rcParams["axes.prop_cycle"].by_key()["color"] == list(plots.COLOURS.values())
+        assert str(np.array([1 / 3, 1e-9])) == "[0.3333 0.    ]"
+
+
+def test_rounded_turns_minus_zero_into_zero():
+    assert str(plots.rounded(np.array([-1e-9, -0.123456]))) == "[ 0.     -0.1235]"

@@ -1,0 +1,195 @@
+"""Policies: probabilities, initial weights, drawing by inverse CDF, the network by hand."""
+
+import math
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coursekit import policies
+
+few = settings(max_examples=25, derandomize=True, deadline=None)
+
+
+def logits_of(*probabilities):
+    return torch.tensor(probabilities, dtype=torch.float64).log()
+
+
+@few
+@given(st.lists(st.floats(-700, 700), min_size=2, max_size=6))
+def test_probabilities_of_the_actions_add_to_one(logits):
+    logits = torch.tensor(logits, dtype=torch.float64)
+    A = len(logits)
+    logp = policies.logp_from_logits(logits.expand(A, A), torch.arange(A))
+    assert float(logp.exp().sum()) == pytest.approx(1, abs=1e-12)
+    assert torch.isfinite(logp).all()
+
+
+def test_logp_is_the_chosen_logit_minus_the_log_of_the_sum_of_exponentials():
+    logits = np.random.default_rng(0).normal(size=(2, 4, 3))  # (B, T, A)
+    action = np.array([[0, 2, 1, 1], [2, 2, 0, 1]])
+    logp = policies.logp_from_logits(logits, action)
+    assert logp.shape == (2, 4)
+    for i, t in np.ndindex(2, 4):
+        z = math.log(sum(math.exp(x) for x in logits[i, t]))
+        assert logp[i, t] == pytest.approx(logits[i, t, action[i, t]] - z, abs=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (2,), (2, 4, 1)])
+def test_actions_that_do_not_fit_the_logits_are_refused(shape):
+    with pytest.raises(
+        ValueError, match=r"actions have shape .*; logits of shape \(2, 4, 3\) need"
+    ):
+        policies.logp_from_logits(torch.zeros(2, 4, 3), torch.zeros(shape, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("u", "action"),
+    [
+        (0.0, 0),
+        (math.nextafter(0.25, 0), 0),
+        (0.25, 1),
+        (math.nextafter(0.75, 0), 1),
+        (0.75, 2),
+        (math.nextafter(1, 0), 2),
+    ],
+)
+def test_draw_inverts_the_distribution_function_at_its_exact_boundaries(u, action):
+    logits = logits_of(0.25, 0.5, 0.25)
+    inner = torch.softmax(logits, -1).cumsum(-1)[:-1]
+    assert inner.tolist() == [0.25, 0.75]  # exact in binary
+    assert policies.draw(logits, u) == action
+
+
+@pytest.mark.parametrize("u", [0.0, 0.5, math.nextafter(1, 0)])
+def test_draw_never_takes_an_action_of_probability_zero(u):
+    logits = torch.tensor([-math.inf, 0.0, -math.inf, 0.0], dtype=torch.float64)
+    assert policies.draw(logits, u) in (1, 3)
+
+
+@few
+@given(st.lists(st.floats(-30, 30), min_size=1, max_size=6), st.floats(0, 1, exclude_max=True))
+def test_draw_is_a_plain_walk_along_the_cumulative_sum(logits, u):
+    weights = [math.exp(x) for x in logits]
+    total, drawn = 0.0, 0
+    for action, weight in enumerate(weights[:-1]):
+        total += weight / math.fsum(weights)
+        if abs(total - u) < 1e-12:
+            return  # within rounding of a boundary either neighbour is right
+        drawn = action + 1 if total <= u else drawn
+    assert policies.draw(torch.tensor(logits, dtype=torch.float64), u) == drawn
+
+
+def test_frequencies_are_within_four_standard_errors_of_the_probabilities():
+    p, n = np.array([0.1, 0.6, 0.3]), 4000
+    rng, logits = np.random.default_rng(12), logits_of(*p)
+    counts = np.bincount([policies.draw(logits, rng.random()) for _ in range(n)], minlength=3)
+    assert (np.abs(counts / n - p) < 4 * np.sqrt(p * (1 - p) / n)).all()
+
+
+def test_a_table_policy_looks_its_logits_up():
+    policy = policies.TablePolicy(states=3, actions=2)
+    params = policy.init(np.random.default_rng(4))
+    theta = np.random.default_rng(4).normal(size=(3, 2))
+    np.testing.assert_array_equal(params["theta"].detach(), theta)
+    obs, action = np.array([[2, 0, 1, 1]]), np.array([[1, 0, 0, 1]])
+    np.testing.assert_array_equal(policy.logits(params, obs).detach(), theta[obs])
+    by_hand = theta[obs, action] - np.log(np.exp(theta[obs]).sum(-1))
+    np.testing.assert_allclose(policy.logp(params, obs, action).detach(), by_hand, atol=1e-14)
+
+
+def test_initial_weights_are_drawn_layer_by_layer_weight_before_bias():
+    policy = policies.SoftmaxPolicy(obs_size=3, actions=2, hidden=(5, 4))
+    params, rng = policy.init(np.random.default_rng(6)), np.random.default_rng(6)
+    by_hand = {}
+    for name, shape, fan_in in [
+        ("w0", (5, 3), 3),
+        ("b0", (5,), 3),
+        ("w1", (4, 5), 5),
+        ("b1", (4,), 5),
+        ("w2", (2, 4), 4),
+        ("b2", (2,), 4),
+    ]:
+        by_hand[name] = (2 * rng.random(shape) - 1) / math.sqrt(fan_in)
+    assert list(params) == list(by_hand)
+    for name, value in params.items():
+        assert value.dtype == torch.float64
+        assert value.requires_grad
+        np.testing.assert_allclose(value.detach(), by_hand[name], atol=1e-15)
+
+
+def test_initial_weights_fill_their_bounds():
+    params = policies.SoftmaxPolicy(obs_size=9, actions=16, hidden=(400,)).init(
+        np.random.default_rng(0)
+    )
+    for name, bound in (("w0", 1 / 3), ("b0", 1 / 3), ("w1", 1 / 20), ("b1", 1 / 20)):
+        largest = params[name].abs().max()
+        assert 0.75 * bound < largest <= bound
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("hidden", [(), (5,), (5, 4)])
+def test_the_network_is_the_numpy_forward_by_hand(activation, hidden):
+    policy = policies.SoftmaxPolicy(obs_size=3, actions=2, hidden=hidden, activation=activation)
+    params = policy.init(np.random.default_rng(1))
+    obs = np.random.default_rng(2).normal(size=(4, 6, 3))  # (B, T, O)
+    action = np.random.default_rng(3).integers(2, size=(4, 6))
+    act = {"relu": lambda x: np.where(x > 0, x, 0), "tanh": np.tanh}[activation]
+    layer = obs
+    for k in range(len(hidden) + 1):
+        w, b = (params[f"{letter}{k}"].detach().numpy() for letter in "wb")
+        layer = np.einsum("bti,oi->bto", layer, w) + b
+        layer = act(layer) if k < len(hidden) else layer
+    np.testing.assert_allclose(policy.logits(params, obs).detach(), layer, atol=1e-14)
+    chosen = np.take_along_axis(layer, action[..., None], -1)[..., 0]
+    logp = policy.logp(params, torch.from_numpy(obs), torch.from_numpy(action)).detach()
+    np.testing.assert_allclose(logp, chosen - np.log(np.exp(layer).sum(-1)), atol=1e-13)
+
+
+def test_every_parameter_gets_its_gradient():
+    policy = policies.SoftmaxPolicy(obs_size=3, actions=4, hidden=(5,))
+    params = policy.init(np.random.default_rng(1))
+    policy.logp(params, np.array([0.3, -1.0, 2.0]), torch.tensor(2)).backward()
+    assert all(value.grad.abs().max() > 1e-3 for value in params.values())
+
+
+def test_policy_for_reads_the_sizes_off_the_environment():
+    policy = policies.policy_for(gymnasium.make("Acrobot-v1"), hidden=[7], activation="tanh")
+    expected = policies.SoftmaxPolicy(obs_size=6, actions=3, hidden=(7,), activation="tanh")
+    assert policy == expected
+
+
+def test_continuous_actions_are_refused_with_the_id_and_the_space():
+    with pytest.raises(ValueError, match=r"Pendulum-v1 has Box\(-2\.0, 2\.0, \(1,\).*CartPole-v1"):
+        policies.policy_for(gymnasium.make("Pendulum-v1"))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gymnasium.spaces.Discrete(3, start=1),
+        gymnasium.spaces.MultiBinary(4),
+        gymnasium.spaces.MultiDiscrete([2, 3]),
+    ],
+)
+def test_actions_that_are_not_0_to_A_are_refused(space):
+    env = gymnasium.make("CartPole-v1")
+    env.action_space = space
+    with pytest.raises(
+        ValueError, match="chooses among actions 0 … A−1; CartPole-v1 has"
+    ) as caught:
+        policies.policy_for(env)
+    assert str(space) in str(caught.value)
+
+
+def test_observations_that_are_no_vector_are_refused_with_the_id_and_the_space():
+    with pytest.raises(ValueError, match=r"FrozenLake-v1 observes Discrete\(16\)"):
+        policies.policy_for(gymnasium.make("FrozenLake-v1"))
+
+
+def test_an_unknown_activation_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="activation 'gelu' is unknown; choose from: relu, tanh"):
+        policies.policy_for(gymnasium.make("CartPole-v1"), activation="gelu")

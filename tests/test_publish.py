@@ -1,0 +1,236 @@
+"""Notebooks are run in fresh kernels, written clean, and what they verified is summed up."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from coursekit import publish
+
+GOOD = {
+    "import": "from coursekit import verify\nverify.master_seed()",
+    "equations": "verify.equation('1.1', 1.0, 1.0)\nverify.equation('1.2', [2.0], [2.0])",
+    "claims": "verify.claim('1.3', 3, '<', 5)\nverify.claim('1.4', 1, '<', 4)",
+    "infinite": "verify.claim('1.5', float('inf'), '>', 4)",
+    "timing": "import time\ntime.perf_counter_ns()",
+}
+FAILING = {
+    "import": "from coursekit import verify",
+    "right": "verify.equation('2.1', 1.0, 1.0)",
+    "culprit": "verify.claim('2.2', verify.master_seed(), '<', 5)",
+    "never": "print('not reached')",
+}
+
+
+def write(path, sources):
+    """A notebook that was never run, with metadata that some editor left behind."""
+    cells = [new_markdown_cell("# A title", id="title")]
+    cells += [new_code_cell(source, id=name) for name, source in sources.items()]
+    notebook = new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "x", "display_name": "X"}}
+    )
+    for cell in cells[1:]:
+        cell.metadata["execution"] = {"iopub.execute_input": "2020-01-01T00:00:00Z"}
+        if cell.id == "timing":
+            cell.metadata["tags"] = ["timing"]
+    nbformat.write(notebook, path)
+
+
+def strictly(text):
+    """JSON as the standard has it: no NaN, no Infinity."""
+    return json.loads(text, parse_constant=pytest.fail)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The good notebook twice in place, then the failing one to another folder with seed 5."""
+    top = tmp_path_factory.mktemp("course")
+    good, failing = top / "notebooks" / "01_good.ipynb", top / "notebooks" / "02_failing.ipynb"
+    good.parent.mkdir()
+    write(good, GOOD)
+    write(failing, FAILING)
+    before = failing.read_bytes()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        patch.setattr(publish, "NOTEBOOKS", good.parent)
+        patch.setattr(publish, "ROOT", top)
+        status = publish.execute(["01"])
+        first, table = good.read_bytes(), said.getvalue()
+        publish.execute(["01_good"])
+        there = top / "there"
+        failed = publish.execute([str(failing)], to=there, seed=5)
+    return SimpleNamespace(
+        status=status,
+        first=first,
+        second=good.read_bytes(),
+        notebook=nbformat.reads(first.decode(), as_version=4),
+        table=table,
+        row=strictly((top / "build" / "summary.json").read_text())[0],
+        failed=failed,
+        message=said.getvalue().splitlines()[-1],
+        failed_row=strictly((there / "summary.json").read_text())[0],
+        written=sorted(path.name for path in there.iterdir()),
+        untouched=failing.read_bytes() == before,
+    )
+
+
+def test_a_notebook_is_executed_from_top_to_bottom(runs):
+    code = runs.notebook.cells[1:]
+    assert runs.status == 0
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
+    assert code[0].outputs[0].data["text/plain"] == "0"
+    assert code[1].outputs[0].text.count("✓ equation") == 2
+
+
+def test_a_second_run_changes_no_byte_not_even_in_a_timing_cell(runs):
+    assert runs.first == runs.second
+    assert int(runs.notebook.cells[-1].outputs[0].data["text/plain"]) > 0
+
+
+def test_metadata_is_written_as_committed_without_times(runs):
+    assert runs.notebook.metadata == publish.METADATA
+    assert all("execution" not in cell.metadata for cell in runs.notebook.cells)
+
+
+def test_the_summary_counts_equations_and_claims_and_names_the_smallest_margin(runs):
+    assert (runs.row["equations"], runs.row["claims"], runs.row["seed"]) == (2, 3, 0)
+    assert runs.row["smallest_margin"] == ["1.3", pytest.approx(0.4)]
+    assert [line["tag"] for line in runs.row["verified"]] == ["1.1", "1.2", "1.3", "1.4", "1.5"]
+    assert runs.row["error"] is None
+
+
+def test_the_table_shows_the_same_numbers(runs):
+    head, line = runs.table.splitlines()
+    assert head.split() == ["notebook", "seconds", "equations", "claims", "smallest", "margin"]
+    name, _, *rest = line.split()
+    assert (name, rest) == ("01_good", ["2", "3", "0.40", "(claim", "1.3)"])
+
+
+def test_a_failing_claim_names_cell_and_tag_and_the_status_is_1(runs):
+    assert runs.failed == 1
+    assert runs.message.startswith("02_failing: cell 'culprit': VerificationError: claim 2.2 ")
+
+
+def test_the_seed_reaches_the_kernel(runs):
+    assert runs.failed_row["error"].endswith("5 < 5 is false")
+    assert runs.failed_row["seed"] == 5
+
+
+def test_a_failing_notebook_is_not_written_but_what_held_before_is_counted(runs):
+    assert runs.written == ["summary.json"]
+    assert (runs.failed_row["equations"], runs.failed_row["claims"]) == (1, 0)
+
+
+def test_another_folder_leaves_the_source_alone(runs):
+    assert runs.untouched
+
+
+# Without a kernel
+
+
+@pytest.fixture
+def idle(tmp_path, monkeypatch):
+    """A course of two notebooks and a kernel that does nothing; the environments it was given."""
+    environments = []
+
+    class Client:
+        def __init__(self, notebook, **settings):
+            self.notebook = notebook
+
+        def execute(self, env):
+            environments.append(env)
+
+    monkeypatch.setattr(publish, "NotebookClient", Client)
+    monkeypatch.setattr(publish, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    write(tmp_path / "01_good.ipynb", GOOD)
+    write(tmp_path / "02_failing.ipynb", FAILING)
+    return environments
+
+
+def test_to_writes_elsewhere_and_leaves_the_source_alone(idle, tmp_path):
+    before = (tmp_path / "01_good.ipynb").read_bytes()
+    publish.execute(["01"], to=tmp_path / "a" / "b", seed=3)
+    assert (tmp_path / "01_good.ipynb").read_bytes() == before
+    written = nbformat.read(tmp_path / "a" / "b" / "01_good.ipynb", as_version=4)
+    assert written.metadata == publish.METADATA
+    assert idle[0]["COURSEKIT_SEED"] == "3"
+
+
+def test_all_notebooks_run_quietly_and_with_seed_0_where_nothing_is_said(idle, monkeypatch):
+    monkeypatch.setenv("COURSEKIT_SEED", "9")
+    publish.execute([])
+    assert [(env["COURSEKIT_SEED"], env["COURSEKIT_QUIET"]) for env in idle] == [("0", "1")] * 2
+
+
+def test_a_seed_that_would_change_the_committed_outputs_is_refused(idle, tmp_path):
+    with pytest.raises(ValueError, match=r"--seed 3 would change .* add --to DIR"):
+        publish.execute(["01"], seed=3)
+    with pytest.raises(ValueError, match=r"--seed 3 would change .* add --to DIR"):
+        publish.execute(["01"], to=tmp_path, seed=3)
+    assert idle == []
+
+
+def test_a_seed_below_zero_is_refused(idle, tmp_path):
+    with pytest.raises(ValueError, match="seed -1 is below 0"):
+        publish.execute(["01"], to=tmp_path / "a", seed=-1)
+
+
+def test_an_unknown_notebook_lists_the_known_ones(idle):
+    with pytest.raises(ValueError, match=r"'03' does not exist; .*: 01_good, 02_failing$"):
+        publish.execute(["01", "03"])
+    assert idle == []
+
+
+@pytest.mark.parametrize("name", ["02", "02_failing", "02_failing.ipynb", "a/02_failing.ipynb"])
+def test_a_notebook_is_found_by_number_stem_and_path(idle, tmp_path, name):
+    assert publish.find([name]) == [tmp_path / "02_failing.ipynb"]
+
+
+def timed(first, output):
+    """Two cells, the second tagged ``timing`` with this output."""
+    cells = [new_code_cell(first, id="first"), new_code_cell("clock()", id="timing")]
+    cells[1].metadata["tags"] = ["timing"]
+    cells[1].outputs = [new_output("stream", text=output)]
+    return new_notebook(cells=cells)
+
+
+@pytest.mark.parametrize(("first", "kept"), [("a = 1", "old"), ("a = 2", "new")])
+def test_a_timing_cell_keeps_its_output_until_an_earlier_cell_changes(first, kept):
+    old = publish.clean(timed("a = 1", "old"), {})
+    new = timed(first, "new")
+    new.cells[1].metadata["code"] = old.cells[1].metadata["code"]
+    cleaned = publish.clean(new, {"timing": old.cells[1].outputs})
+    assert cleaned.cells[1].outputs[0].text == kept
+
+
+def test_a_timing_cell_is_measured_anew_in_another_folder(idle, tmp_path, monkeypatch):
+    def measure(client, env):
+        client.notebook.cells[-1].outputs = [new_output("stream", text=f"run {len(idle)}")]
+        idle.append(env)
+
+    monkeypatch.setattr(publish.NotebookClient, "execute", measure)
+    there = tmp_path / "there"
+    statuses = [publish.execute(["01"]), publish.execute(["01"]), publish.execute(["01"], to=there)]
+    outputs = [
+        nbformat.read(folder / "01_good.ipynb", as_version=4).cells[-1].outputs[0].text
+        for folder in (tmp_path, there)
+    ]
+    assert (statuses, outputs) == ([0, 0, 0], ["run 0", "run 2"])
+
+
+def test_a_kernel_that_dies_is_a_row_and_not_a_traceback(idle, monkeypatch, capsys):
+    def dies(client, env):
+        raise RuntimeError("Kernel died")
+
+    monkeypatch.setattr(publish.NotebookClient, "execute", dies)
+    assert publish.execute(["01"]) == 1
+    assert capsys.readouterr().out.endswith("01_good: RuntimeError: Kernel died\n")
+
+
+def test_the_course_itself_is_found_where_nothing_is_named():
+    assert publish.find([]) == sorted(Path(publish.ROOT, "notebooks").glob("*.ipynb")) != []
