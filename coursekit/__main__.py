@@ -65,6 +65,8 @@ def parser():
 def prepare():
     """The Python that has what the course needs, installing it first where it must; None if not."""
     if complete():
+        if Path(sys.prefix) == VENV:
+            stamp().touch()  # made by hand, perhaps: never to be replaced by a fresh one
         return sys.executable
     if sys.prefix != sys.base_prefix or os.environ.get("CONDA_PREFIX") == sys.prefix:
         python, fresh = sys.executable, False
@@ -83,7 +85,7 @@ def prepare():
             "the disk? Then run the same command again: it starts clean."
         )
         return None
-    if fresh:
+    if fresh or Path(sys.prefix) == VENV:
         stamp().touch()
     importlib.invalidate_caches()
     return python
@@ -94,12 +96,10 @@ def complete():
 
     Reads pyproject.toml, since an editable install keeps the list of the day it was made.
     """
-    import tomllib
     from importlib.metadata import PackageNotFoundError, distribution
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     try:
-        for line in project["dependencies"] + project["optional-dependencies"]["test"]:
+        for line in requirements():
             distribution(re.match(r"[\w.-]+", line).group())
         origin = json.loads(distribution("coursekit").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
@@ -108,10 +108,18 @@ def complete():
     return here and origin.get("dir_info", {}).get("editable", False)
 
 
+def requirements():
+    """What pyproject.toml declares, extras included."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["dependencies"] + project["optional-dependencies"]["test"]
+
+
 def stamp():
-    """The file that says "installed, from this very pyproject.toml"."""
-    text = (ROOT / "pyproject.toml").read_bytes()
-    return VENV / ("installed-" + hashlib.sha256(text).hexdigest()[:12])
+    """The file that says "all of these requirements are installed"."""
+    text = "\n".join(requirements())
+    return VENV / ("installed-" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:12])
 
 
 def make_venv():
@@ -140,6 +148,8 @@ def lab(args, rest):
     first = min((ROOT / "notebooks").glob("*.ipynb"))
     words = ["--port", str(args.port), "--ServerApp.root_dir=%s" % ROOT]
     words += ["--no-browser"] if args.no_browser else []
+    # root is who one is in a container; JupyterLab would refuse to start, and listens locally only
+    words += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     return call([sys.executable, "-m", "jupyterlab", *words, str(first)])
 
 

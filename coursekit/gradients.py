@@ -47,9 +47,9 @@ def cosine(a: Tensor, b: Tensor) -> float:
 
 
 def norm_ratio(a: Tensor, b: Tensor) -> float:
-    """‖a‖ / ‖b‖."""
-    a, b = (np.asarray(torch.as_tensor(x).detach()).ravel() for x in (a, b))
-    return float(np.linalg.norm(a) / np.linalg.norm(b))
+    """‖a‖ / ‖b‖; NaN where b is zero."""
+    a, b = (np.linalg.norm(torch.as_tensor(x).detach()) for x in (a, b))
+    return float(a / b) if b else float("nan")
 
 
 def expected_gradient(

@@ -91,10 +91,15 @@ class Trajectories(NamedTuple):
         return self.mask.sum(-1)
 
 
+def log_softmax(theta: Array) -> Array:
+    """log π(a|s) = θ[s, a] − log Σ_b exp θ[s, b], safe for any finite logits; (…, A) -> (…, A)."""
+    shifted = theta - np.max(theta, axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
 def softmax(theta: Array) -> Array:
     """π(a|s) = exp θ[s, a] / Σ_b exp θ[s, b]; (…, A) -> (…, A)."""
-    weights = np.exp(theta - np.max(theta, axis=-1, keepdims=True))
-    return weights / weights.sum(-1, keepdims=True)
+    return np.exp(log_softmax(theta))
 
 
 def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajectories:
@@ -134,18 +139,20 @@ def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajec
     )
 
 
-def batches(single: Trajectories, episodes: int) -> Trajectories:
+def batches(single: Trajectories, episodes: int, limit: int = 2_000_000) -> Trajectories:
     """Every ordered batch of ``episodes`` independent trajectories: (N, T) -> (N^B, B, T)."""
     if episodes < 1:
         raise ValueError(f"episodes {episodes} is below 1; a batch has at least one episode")
+    if (total := len(single.env_prob) ** episodes) > limit:
+        raise ValueError(f"{episodes} episodes make {total:,} batches, more than {limit:,}")
     index = np.array(list(itertools.product(range(len(single.env_prob)), repeat=episodes)))
     return Trajectories(single.env_prob[index].prod(-1), *(field[index] for field in single[1:]))
 
 
 def logp(trajectories: Trajectories, theta: Array) -> Array:
     """log π_θ(a_t|s_t) of every step, zero in padding; (…, T)."""
-    table = np.log(softmax(theta))
-    return np.where(trajectories.mask, table[trajectories.obs, trajectories.actions], 0.0)
+    steps = log_softmax(theta)[trajectories.obs, trajectories.actions]
+    return np.where(trajectories.mask, steps, 0.0)
 
 
 def probability(trajectories: Trajectories, theta: Array) -> Array:

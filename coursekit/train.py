@@ -48,6 +48,8 @@ class Config:
         for name in ("lr", "divisor", "episodes", "updates"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0 and finite")
+        if not all(width > 0 for width in self.hidden):
+            raise ValueError(f"hidden {self.hidden} must hold the widths of layers, all above 0")
         for name in ("episodes", "updates"):
             if not isinstance(getattr(self, name), int | np.integer):
                 raise ValueError(f"{name} {getattr(self, name)} must be a whole number")

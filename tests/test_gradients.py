@@ -83,6 +83,7 @@ def test_cosine_and_norm_ratio_are_what_they_are_by_hand(kind):
     a, b = kind([[3.0, 0.0], [4.0, 0.0]]), kind([[0.0, 0.0], [-2.0, 0.0]])
     assert gradients.cosine(a, b) == pytest.approx(-0.8, abs=1e-15)
     assert gradients.norm_ratio(a, b) == pytest.approx(2.5, abs=1e-15)
+    assert np.isnan(gradients.norm_ratio(a, b * 0))
 
 
 @pytest.mark.parametrize("factor", [0.01, 1.0, 40.0, -3.0])

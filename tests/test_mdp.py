@@ -377,3 +377,16 @@ def test_an_estimator_of_the_wrong_shape_is_refused(wrong):
 def test_a_batch_of_no_episodes_is_refused(episodes):
     with pytest.raises(ValueError, match=f"episodes {episodes} is below 1"):
         mdp.batches(mdp.enumerate_trajectories(mdp.toll_bridge()), episodes)
+
+
+def test_extreme_logits_warn_of_nothing_and_lose_no_probability():
+    theta = np.array([[800.0, 0.0], [0.0, -900.0]])
+    tau = mdp.enumerate_trajectories(mdp.toll_bridge())
+    assert mdp.probability(tau, theta).sum() == pytest.approx(1, abs=1e-12)
+    assert mdp.log_softmax(theta).tolist() == [[0, -800], [0, -900]]
+
+
+def test_too_many_batches_are_refused_with_their_number():
+    tau = mdp.enumerate_trajectories(mdp.toll_bridge())
+    with pytest.raises(ValueError, match="9 episodes make 134,217,728 batches"):
+        mdp.batches(tau, 9)

@@ -388,6 +388,7 @@ TABLE = [
             "summed_over_episodes": lambda logp, rewards, mask, gamma: (
                 len(mask[0]) * losses.reinforce(logp, rewards, mask, gamma)
             ),
+            # These two follow ∇J at γ < 1, which Σ_t z_t G_t does not: told apart, not wrong.
             "whole_return": lambda logp, rewards, mask, gamma: losses.sum_(
                 losses.step_losses(logp, losses.whole_return(rewards, gamma), mask), mask
             ),

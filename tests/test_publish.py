@@ -16,7 +16,7 @@ GOOD = {
     "import": "from coursekit import verify\nverify.master_seed()",
     "equations": "verify.equation('1.1', 1.0, 1.0)\nverify.equation('1.2', [2.0], [2.0])",
     "claims": "verify.claim('1.3', 3, '<', 5)\nverify.claim('1.4', 1, '<', 4)",
-    "infinite": "verify.claim('1.5', float('inf'), '>', 4)",
+    "limits": "verify.claim('1.5', float('inf'), '>', 4)\nverify.claim('1.6', 2, '==', 2)",
     "timing": "import time\ntime.perf_counter_ns()",
 }
 FAILING = {
@@ -97,9 +97,9 @@ def test_metadata_is_written_as_committed_without_times(runs):
 
 
 def test_the_summary_counts_equations_and_claims_and_names_the_smallest_margin(runs):
-    assert (runs.row["equations"], runs.row["claims"], runs.row["seed"]) == (2, 3, 0)
+    assert (runs.row["equations"], runs.row["claims"], runs.row["seed"]) == (2, 4, 0)
     assert runs.row["smallest_margin"] == ["1.3", pytest.approx(0.4)]
-    assert [line["tag"] for line in runs.row["verified"]] == ["1.1", "1.2", "1.3", "1.4", "1.5"]
+    assert [line["tag"] for line in runs.row["verified"]] == [f"1.{n}" for n in range(1, 7)]
     assert runs.row["error"] is None
 
 
@@ -107,7 +107,7 @@ def test_the_table_shows_the_same_numbers(runs):
     head, line = runs.table.splitlines()
     assert head.split() == ["notebook", "seconds", "equations", "claims", "smallest", "margin"]
     name, _, *rest = line.split()
-    assert (name, rest) == ("01_good", ["2", "3", "0.40", "(claim", "1.3)"])
+    assert (name, rest) == ("01_good", ["2", "4", "0.40", "(claim", "1.3)"])
 
 
 def test_a_failing_claim_names_cell_and_tag_and_the_status_is_1(runs):

@@ -104,13 +104,6 @@ def test_the_environment_goes_on_from_episode_to_episode_and_is_not_seeded_again
     assert first.obs[0].tolist() != second.obs[0].tolist()
 
 
-def test_playing_leaves_no_gradient_behind():
-    policy, params = policy_and_params()
-    batch = rollout.collect(policy, params, rollout.make_lanes("CartPole-v1", streams(5, 1)))
-    assert not any(field.requires_grad for field in batch)
-    assert all(value.grad is None for value in params.values())
-
-
 def test_a_pole_that_falls_is_terminated_and_not_truncated():
     policy, params = policy_and_params()
     batch = rollout.collect(policy, params, rollout.make_lanes("CartPole-v1", streams(1, 2)))

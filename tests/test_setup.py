@@ -154,12 +154,28 @@ def test_a_stamp_without_its_python_is_not_trusted(calls):
     assert len(calls) == 2
 
 
-def test_another_pyproject_starts_clean(calls):
+def test_a_comment_in_pyproject_installs_nothing(calls):
+    entry.prepare()
+    with (entry.ROOT / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    entry.prepare()
+    assert len(calls) == 1
+
+
+def test_a_complete_venv_that_was_made_by_hand_is_kept(calls, monkeypatch):
+    entry.VENV.mkdir()
+    monkeypatch.setattr(sys, "prefix", str(entry.VENV))
+    monkeypatch.setattr(entry, "complete", lambda: True)
+    assert entry.prepare() == sys.executable
+    assert entry.stamp().exists()
+
+
+def test_other_requirements_start_clean(calls):
     entry.prepare()
     old = entry.stamp()
     (entry.VENV / "rest of the old one").touch()
-    with (entry.ROOT / "pyproject.toml").open("a") as file:
-        file.write("# changed\n")
+    project = entry.ROOT / "pyproject.toml"
+    project.write_text(project.read_text(encoding="utf-8").replace("tqdm>=", "tqdm>"), "utf-8")
     entry.prepare()
     assert len(calls) == 2
     assert entry.stamp().exists()
@@ -298,7 +314,15 @@ def test_test_hands_all_arguments_to_pytest_in_their_order(ready):
     assert ready[0][-len(words) :] == words
 
 
-def test_lab_opens_the_first_notebook_with_the_given_port(ready):
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_lab_lets_root_in_and_says_so_for_nobody_else(user, allowed, ready, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
+    entry.main(["lab"])
+    assert ("--allow-root" in ready[0]) == allowed
+
+
+def test_lab_opens_the_first_notebook_with_the_given_port(ready, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
     entry.main(["lab", "--no-browser", "--port", "8899"])
     first = sorted((ROOT / "notebooks").glob("*.ipynb"))[0]
     assert ready[0][1:5] == ["-m", "jupyterlab", "--port", "8899"]

@@ -169,6 +169,7 @@ def test_the_activation_and_the_hidden_layers_are_those_of_the_settings():
         ({"lr": float("inf")}, "lr inf must be above 0 and finite"),
         ({"divisor": 0.0}, "divisor 0.0 must be above 0"),
         ({"episodes": 0}, "episodes 0 must be above 0"),
+        ({"hidden": (8, 0)}, "hidden (8, 0) must hold the widths of layers, all above 0"),
         ({"episodes": -2}, "episodes -2 must be above 0"),
         ({"updates": 0}, "updates 0 must be above 0"),
         ({"updates": -1}, "updates -1 must be above 0"),
