@@ -46,9 +46,10 @@ def style() -> None:
     )
 
 
-def rounded(values: np.ndarray | float, digits: int = 4) -> np.ndarray:
+def rounded(values: np.ndarray | float, digits: int = 4) -> np.ndarray | float:
     """Round for display, and turn −0 into 0, so that printed numbers are the same everywhere."""
-    return np.round(np.asarray(values, dtype=np.float64), digits) + 0.0
+    result = np.round(np.asarray(values, dtype=np.float64), digits) + 0.0
+    return result if result.ndim else float(result)
 
 
 def show(fig: Figure, *, alt: str) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import trange
+from tqdm import tqdm, trange
 
 from coursekit import losses, policies, rollout
 
@@ -63,12 +63,17 @@ class Result(NamedTuple):
     params: policies.Params
 
 
+def progress_bar(count: int, *, show: bool = True) -> tqdm:
+    """``range(count)`` with a bar, silent where COURSEKIT_QUIET is set."""
+    return trange(count, leave=False, disable=not show or bool(os.environ.get("COURSEKIT_QUIET")))
+
+
 def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     """θ ← θ + step along Σ_i Σ_t c_i ∇ log π(a_t|s_t) w_t, c_i set by the reduction. Williams 1992.
 
-    The same seed gives the same numbers on the same machine. ``progress`` draws a bar, unless
-    COURSEKIT_QUIET is set. All episodes end by termination or by
+    The same seed gives the same numbers on the same machine. All episodes end by termination or by
     the environment's time limit; both are treated as the end (the finite-horizon return).
+    ``progress`` draws a bar. ValueError for an environment that the policy can not serve.
     """
     for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * config.episodes)
     lanes = rollout.make_lanes(config.env_id, for_lanes)
@@ -76,8 +81,7 @@ def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     params = policy.init(np.random.default_rng(for_weights))
     optimiser = OPTIMISERS[config.optimiser](params.values(), lr=config.lr)
     returns, lengths = [], []
-    quiet = not progress or bool(os.environ.get("COURSEKIT_QUIET"))
-    for _ in trange(config.updates, disable=quiet, leave=False):
+    for _ in progress_bar(config.updates, show=progress):
         batch = rollout.collect(policy, params, lanes)
         weight = losses.WEIGHTS[config.weight](batch.rewards, config.gamma)
         logp = policy.logp(params, batch.obs, batch.actions)
