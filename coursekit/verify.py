@@ -46,7 +46,7 @@ def equation(tag: str, lhs: Any, rhs: Any, atol: float = 1e-12) -> None:
 
 
 def attempt(tag: str, lhs: Any, rhs: Any, atol: float = 1e-12) -> None:
-    """As ``equation``, for "break it" cells: a difference is printed (✗), not raised or reported."""
+    """As ``equation``, for "break it" cells: a difference is printed, not raised or reported."""
     _, problem = _compare(lhs, rhs, float(atol))
     print(f"✗ equation {tag}{problem}" if problem else f"✓ equation {tag}: still holds")
 
