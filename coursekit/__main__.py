@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -169,8 +170,10 @@ def call(words):
     """Run a program from the top of the project and return its exit status.
 
     Ctrl-C reaches the program as well: it ends in its own way (subprocess.call would kill it).
+    A request to terminate is handed on, so that no server is left behind.
     """
     process = subprocess.Popen([str(word) for word in words], cwd=str(ROOT))
+    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
     while True:
         try:
             return process.wait()

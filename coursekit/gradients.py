@@ -43,7 +43,7 @@ def cosine(a: Tensor, b: Tensor) -> float:
     """a·b / (‖a‖ ‖b‖), in [−1, 1]; NaN where one of them is zero."""
     a, b = (np.asarray(torch.as_tensor(x).detach()).ravel() for x in (a, b))
     norms = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(a @ b / norms) if norms else float("nan")
+    return float(np.clip(a @ b / norms, -1, 1)) if norms else float("nan")
 
 
 def norm_ratio(a: Tensor, b: Tensor) -> float:

@@ -1,7 +1,8 @@
 """From rewards to one number to differentiate: returns, step losses, reductions, and the bugs.
 
-Every function works on NumPy arrays and on torch tensors, and on the last two axes, ``B`` episodes
-and ``T`` time: (…, B, T). ``mask`` is True where a step is real; padding is zero and stays zero.
+Functions work on NumPy arrays and on torch tensors, and on the last two axes, ``B`` episodes and
+``T`` time: (…, B, T); ``loop`` and ``backward`` on torch and (B, T) alone. ``mask`` is True where a
+step is real; padding is zero and stays zero. "``-> (…)``" has lost the last two axes.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ def reward_to_go(rewards: Array, gamma: float) -> Array:
 
     Padding at the end must hold zero rewards; its returns are then zero as well.
     Raises ValueError for γ outside [0, 1] and for a reward that is NaN or infinite.
-    Sutton & Barto 2018, eq. 3.8.
+    Sutton & Barto 2018, section 3.3 (whose R_{t+1} is our r_t).
     """
     if not 0 <= gamma <= 1:
         raise ValueError(f"gamma {gamma} is outside [0, 1]")
+    if not hasattr(rewards, "shape"):
+        raise ValueError(f"rewards must be an array or a tensor, not {rewards!r}")
     if not bool((abs(rewards) < float("inf")).all()):  # NaN compares false
         raise ValueError(f"rewards hold a NaN or an infinity: {rewards}")
     returns, G = rewards * 0.0, 0.0
@@ -40,7 +43,10 @@ WEIGHTS = {"reward_to_go": reward_to_go, "whole_return": whole_return}
 
 
 def step_losses(logp: Array, weight: Array, mask: Array) -> Array:
-    """ℓ_t = −log π(a_t|s_t) w_t at real steps, 0 elsewhere; (…, B, T). One line before reducing."""
+    """ℓ_t = −log π(a_t|s_t) w_t at real steps, 0 elsewhere; (…, B, T). One line before reducing.
+
+    logp and weight must be finite, in the padding too. Raises ValueError where shapes disagree.
+    """
     shapes = tuple(logp.shape[-2:]), tuple(weight.shape[-2:]), tuple(mask.shape[-2:])
     if len(set(shapes)) > 1:
         raise ValueError(f"logp, weight and mask disagree in their last two axes (B, T): {shapes}")
@@ -81,9 +87,11 @@ REDUCTIONS: dict[str, Reduction] = {
 
 
 def loop(losses: Array, mask: Array) -> Array:
-    """Call backward on ℓ_{i,t}/B for every real step, in order of time; the gradients add in .grad.
+    """Call backward on ℓ_{i,t}/B for every real step, episode by episode; gradients add in .grad.
 
-    Not a reduction: there is no scalar to hand on. Returns the detached sum, to be logged.
+    Not a reduction: there is no scalar to hand on. The losses share one graph, which is kept until
+    the end, so this loop saves no memory; one that runs the policy afresh on each step does.
+    Returns the detached sum, to be logged.
     """
     _guard(losses, mask)
     for i, t in mask.nonzero().tolist():
@@ -117,7 +125,10 @@ def known(reduction: str) -> str:
 def reinforce(
     logp: Array, rewards: Array, mask: Array, gamma: float, reduction: str = "sum"
 ) -> Array:
-    """The loss whose gradient is minus the policy gradient; (…, B, T) -> (…). Williams 1992."""
+    """Reduced −log π(a_t|s_t) G_t; (…, B, T) -> (…). After Williams 1992.
+
+    With "sum" its expected gradient is −∇J at γ = 1; for γ < 1 the factor γ^t is dropped, as usual.
+    """
     if reduction == "loop":
         raise ValueError("reduction 'loop' has no scalar to return; call losses.backward with it")
     losses = step_losses(logp, reward_to_go(rewards, gamma), mask)

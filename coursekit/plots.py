@@ -93,6 +93,19 @@ def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, windo
     ax.plot(x, middle, color=colour, label=f"{label}: median, quartiles of {len(returns)}")
 
 
+def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
+    """Draw the cart and its pole at some times of an episode, one on each of ``axes``.
+
+    ``obs`` (T, 4): position, velocity, angle (radians, to the right), angular velocity.
+    """
+    for ax, t in zip(axes, times, strict=True):
+        x, angle = float(obs[t, 0]), float(obs[t, 2])
+        ax.add_patch(plt.Rectangle((x - 0.4, -0.25), 0.8, 0.25, color=COLOURS["black"]))
+        ax.plot([x, x + np.sin(angle)], [0, np.cos(angle)], color=COLOURS["amber"], linewidth=5)
+        ax.set(xlim=(-2.6, 2.6), ylim=(-0.4, 1.2), aspect="equal", xticks=[], yticks=[])
+        ax.set_title(f"t = {t}", fontsize=9)
+
+
 def slope(x: np.ndarray, y: np.ndarray) -> float:
     """The slope of the least-squares line through (log x, log y): the exponent of a power law."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +20,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+FIRST = "00_start_here.ipynb"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
@@ -25,12 +28,12 @@ METADATA = {
 
 
 def find(names: list[str]) -> list[Path]:
-    """Notebooks by path, stem or number ("02"), all where none is named; ValueError if unknown."""
+    """Notebooks by path, stem or number (02 or 2), or all of them; ValueError if unknown."""
     every = sorted(NOTEBOOKS.glob("*.ipynb"))
     found = []
     for name in names:
         stem = Path(name).name.removesuffix(".ipynb")
-        hits = [path for path in every if path.stem == stem or path.stem.split("_")[0] == stem]
+        hits = [path for path in every if path.stem == stem or path.stem[:2] == stem.zfill(2)]
         if not hits:
             known = ", ".join(path.stem for path in every) or "none"
             raise ValueError(f"notebook {name!r} does not exist; the course has: {known}")
@@ -49,6 +52,8 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
     rows = [run(path, (to or NOTEBOOKS) / path.name, seed or 0, keep=to is None) for path in paths]
     (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(table(rows))
+    if to is None and not names and not any(row["error"] for row in rows):
+        front_page(rows)
     for row in rows:
         if row["error"]:
             print(f"\n{row['notebook']}: {row['error']}")
@@ -63,7 +68,8 @@ def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
         report = Path(temporary) / "report.jsonl"
         env = os.environ | {"COURSEKIT_QUIET": "1", "COURSEKIT_SEED": str(seed)}
         env["COURSEKIT_REPORT"] = str(report)
-        with tqdm(total=len(notebook.cells), desc=path.stem, leave=False, unit="cell") as bar:
+        code = sum(cell.cell_type == "code" for cell in notebook.cells)
+        with tqdm(total=code, desc=path.stem, leave=False, unit="cell") as bar:
             client = NotebookClient(
                 notebook,
                 timeout=900,
@@ -119,6 +125,24 @@ def clean(notebook: NotebookNode, stored: dict[str, Any]) -> NotebookNode:
                 cell.outputs = stored[cell.id]
             cell.metadata["code"] = digest
     return notebook
+
+
+def front_page(rows: list[dict[str, Any]]) -> None:
+    """Write the numbers of this run, and the picture of notebook 00, for the README."""
+    equations, claims = (sum(row[kind] for row in rows) for kind in ("equations", "claims"))
+    line = f"{equations} equations and {claims} claims in {len(rows)} notebooks"
+    path = ROOT / "README.md"
+    marks = r"(<!-- verified -->).*?(<!-- /verified -->)"
+    text = re.sub(marks, rf"\g<1>{line}\g<2>", path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+    picture = re.search(r"base64,([\w+/=]+)", shown_html(NOTEBOOKS / FIRST, "flow-figure"))
+    (NOTEBOOKS / "stop_or_walk.png").write_bytes(base64.b64decode(picture.group(1)))
+
+
+def shown_html(path: Path, identity: str) -> str:
+    """The HTML that a cell of a notebook displays."""
+    cells = {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
+    return cells[identity].outputs[0].data["text/html"]
 
 
 def table(rows: list[dict[str, Any]]) -> str:

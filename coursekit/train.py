@@ -37,19 +37,27 @@ class Config:
 
     def __post_init__(self) -> None:
         losses.known(self.reduction)
-        for name, known in (("weight", losses.WEIGHTS), ("optimiser", OPTIMISERS)):
+        for name, known in (
+            ("weight", losses.WEIGHTS),
+            ("optimiser", OPTIMISERS),
+            ("activation", policies.ACTIVATIONS),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} is unknown; "
                     f"choose from: {', '.join(sorted(known))}"
                 )
+        for name in ("gamma", "lr", "divisor", "episodes", "updates"):
+            if not isinstance(getattr(self, name), int | float | np.number):
+                raise ValueError(f"{name} {getattr(self, name)!r} must be a number")
         if not 0 <= self.gamma <= 1:
             raise ValueError(f"gamma {self.gamma} is outside [0, 1]")
         for name in ("lr", "divisor", "episodes", "updates"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0 and finite")
-        if not all(width > 0 for width in self.hidden):
-            raise ValueError(f"hidden {self.hidden} must hold the widths of layers, all above 0")
+        widths = self.hidden if isinstance(self.hidden, tuple | list) else (0,)
+        if not all(isinstance(width, int) and width > 0 for width in widths):
+            raise ValueError(f"hidden {self.hidden} must be a tuple of layer widths, all above 0")
         for name in ("episodes", "updates"):
             if not isinstance(getattr(self, name), int | np.integer):
                 raise ValueError(f"{name} {getattr(self, name)} must be a whole number")

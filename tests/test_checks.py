@@ -104,8 +104,8 @@ def test_an_unknown_wrong_function_is_shown_with_expectation_and_input():
     )
 
 
-def test_an_unknown_wrong_value_is_shown_with_the_expectation():
-    assert verdict(VALUE, 0.25) == "not yet: it gives 0.25, expected 0.375"
+def test_an_unknown_wrong_value_is_shown_without_the_right_one():
+    assert verdict(VALUE, 0.25) == "not yet: 0.25 is not it; the hints help"
 
 
 def test_a_partly_right_answer_is_shown_the_first_case_that_is_wrong():
@@ -128,8 +128,8 @@ def test_input_spoilt_by_the_answer_is_shown_as_it_was():
         (lambda w, p: 1 / 0, "it stops with ZeroDivisionError: division by zero, for weights ="),
         (lambda w: w, "it stops with TypeError"),
         (lambda w, p: w * np.nan, "it gives [nan nan]"),
-        (lambda w, p: normalise(w, p)[None], "it gives [[0.25 0.75]], expected [0.25 0.75]"),
-        (lambda w, p: normalise(w, p)[0], "it gives 0.25"),
+        (lambda w, p: normalise(w, p)[None], "the result has shape (1, 2), expected (2,)"),
+        (lambda w, p: normalise(w, p)[0], "the result has shape (), expected (2,)"),
         (lambda w, p: "0.25", "it gives '0.25'"),
         (lambda w, p: {"a": 1}, "it gives {'a': 1}"),
         (lambda w, p: [w, [1.0]], "it gives [array"),
@@ -146,12 +146,12 @@ def test_whatever_a_function_does_the_check_says_a_sentence(answer, part):
 @pytest.mark.parametrize(
     ("answer", "part"),
     [
-        ("0.375", "it gives '0.375', expected 0.375"),
-        ([0.375], "it gives [0.375], expected 0.375"),
-        (float("nan"), "it gives nan"),
-        (1j, "it gives 1j"),
-        (normalise, "it gives <function"),
-        (Rude(), "it gives <Rude instance"),
+        ("0.375", "'0.375' is not it"),
+        ([0.375], "[0.375] is not it"),
+        (float("nan"), "nan is not it"),
+        (1j, "1j is not it"),
+        (normalise, "<function"),
+        (Rude(), "<Rude instance"),
     ],
 )
 def test_whatever_a_value_is_the_check_says_a_sentence(answer, part):
@@ -235,7 +235,8 @@ def test_a_stub_is_not_attempted(exercise):
 @every_exercise
 def test_an_answer_that_is_no_number_is_shown_with_the_expectation(exercise):
     answer = (lambda *args: "?") if callable(exercise.solution) else "?"
-    assert verdict(exercise, answer).startswith("not yet: it gives '?', expected ")
+    said = "it gives '?', expected " if callable(exercise.solution) else "'?' is not it"
+    assert verdict(exercise, answer).startswith("not yet: " + said)
 
 
 @every_exercise
@@ -245,3 +246,28 @@ def test_the_cases_are_fresh_at_every_call(exercise):
             if isinstance(a, torch.Tensor):
                 a, b = a.detach().numpy(), b.detach().numpy()
             assert not isinstance(a, np.ndarray) or not np.shares_memory(a, b)
+
+
+def test_a_forgotten_return_is_told_from_an_untouched_stub():
+    def forgotten(weights, power):
+        np.asarray(weights) / np.sum(weights)
+
+    assert verdict(FUNCTION, forgotten) == "not yet: it returns None; is there a `return`?"
+
+
+def test_a_right_answer_in_single_precision_is_right():
+    assert verdict(FUNCTION, lambda w, p: np.float32(normalise(w, p))) == "correct"
+    assert verdict(FUNCTION, lambda w, p: np.float32(normalise(w, p) * 1.001)) != "correct"
+
+
+def test_a_solution_cell_is_announced_as_such(capsys):
+    checks.check("1.3", 1.4375, "solution")
+    assert capsys.readouterr().out == "solution 1.3: correct\n"
+
+
+def test_the_environment_is_described_in_words(capsys, monkeypatch):
+    checks.environment()
+    assert capsys.readouterr().out.startswith("✓ ready")
+    monkeypatch.setattr(checks, "PACKAGES", ("numpy", "no_such_package"))
+    checks.environment()
+    assert "no_such_package is missing" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The notebooks as documents: what a reader, a lecturer and nbval rely on, for every notebook."""
 
 import ast
+import base64
 import itertools
 import re
 import statistics
@@ -11,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from coursekit import checks
+from coursekit import checks, publish
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -192,7 +193,7 @@ def test_there_are_three_exercises_each_with_stub_check_hints_and_solution(noteb
         assert f'checks.check("{tag}", ' in check.source
         assert "not attempted" in check.outputs[0].text
         assert f'checks.check("{tag}", ' in solution.source
-        assert solution.outputs[0].text == f"exercise {tag}: correct\n"
+        assert solution.outputs[0].text == f"solution {tag}: correct\n"
         assert solution.metadata.tags == ["solution"]
         assert solution.metadata.jupyter.source_hidden
         assert stub.metadata.tags == check.metadata.tags == ["exercise"]
@@ -248,6 +249,16 @@ def test_relative_links_resolve(document):
 def test_what_a_summary_calls_next_is_a_planned_notebook(notebook):
     following = prose(notebook).split("**Next:**")[1][:120]
     assert re.search(r"notebook (\d\d)", following).group(1) in PLANNED
+
+
+def test_the_readme_quotes_the_numbers_and_the_picture_of_the_notebooks():
+    books = [nbformat.read(path, as_version=4) for path in PATHS]
+    equations, claims = (sum(len(calls(b, kind)) for b in books) for kind in ("equation", "claim"))
+    line = f"{equations} equations and {claims} claims in {len(books)} notebooks"
+    assert f"<!-- verified -->{line}<!-- /verified -->" in (ROOT / "README.md").read_text("utf-8")
+    picture = publish.shown_html(PATHS[0], "flow-figure").split("base64,")[1].split('"')[0]
+    stored = (ROOT / "notebooks" / "stop_or_walk.png").read_bytes()
+    assert base64.b64decode(picture) == stored
 
 
 def test_ruff_finds_nothing_in_package_tests_and_notebooks():

@@ -123,3 +123,19 @@ def test_style_sets_palette_and_printed_digits():
 
 def test_rounded_turns_minus_zero_into_zero():
     assert str(plots.rounded(np.array([-1e-9, -0.123456]))) == "[ 0.     -0.1235]"
+
+
+def test_the_strip_draws_cart_and_pole_where_the_observation_says():
+    _, axes = plt.subplots(1, 2)
+    obs = np.array([[0.0, 0, 0, 0], [1.5, 0, np.pi / 6, 0]])
+    plots.cartpole_strip(axes, obs, [0, 1])
+    x, y = axes[1].lines[0].get_data()
+    np.testing.assert_allclose([x[0], x[1], y[1]], [1.5, 2.0, np.cos(np.pi / 6)])
+    assert axes[1].patches[0].get_x() == pytest.approx(1.1)
+    plt.close("all")
+
+
+def test_rounding_leaves_no_minus_zero_and_gives_numbers_for_numbers():
+    assert str(plots.rounded([-1e-9, 0.12345])) == "[0.     0.1234]"
+    assert plots.rounded(0.126, 2) == 0.13
+    assert type(plots.rounded(1.0)) is float

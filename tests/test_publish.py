@@ -163,7 +163,10 @@ def test_to_writes_elsewhere_and_leaves_the_source_alone(idle, tmp_path):
 
 def test_all_notebooks_run_quietly_and_with_seed_0_where_nothing_is_said(idle, monkeypatch):
     monkeypatch.setenv("COURSEKIT_SEED", "9")
+    pages = []
+    monkeypatch.setattr(publish, "front_page", pages.append)
     publish.execute([])
+    assert [row["notebook"] for row in pages[0]] == ["01_good", "02_failing"]
     assert [(env["COURSEKIT_SEED"], env["COURSEKIT_QUIET"]) for env in idle] == [("0", "1")] * 2
 
 
@@ -234,3 +237,17 @@ def test_a_kernel_that_dies_is_a_row_and_not_a_traceback(idle, monkeypatch, caps
 
 def test_the_course_itself_is_found_where_nothing_is_named():
     assert publish.find([]) == sorted(Path(publish.ROOT, "notebooks").glob("*.ipynb")) != []
+
+
+def test_the_front_page_gets_the_numbers_and_the_picture_of_a_full_run(tmp_path, monkeypatch):
+    readme = tmp_path / "README.md"
+    readme.write_text("a <!-- verified -->old<!-- /verified --> b", "utf-8")
+    shown = nbformat.v4.new_output("display_data", {"text/html": '<img src="x;base64,UE5H">'})
+    cell = nbformat.v4.new_code_cell("", id="flow-figure", outputs=[shown])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / publish.FIRST)
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    monkeypatch.setattr(publish, "NOTEBOOKS", tmp_path)
+    publish.front_page([{"equations": 3, "claims": 2}, {"equations": 4, "claims": 0}])
+    line = "7 equations and 2 claims in 2 notebooks"
+    assert readme.read_text("utf-8") == f"a <!-- verified -->{line}<!-- /verified --> b"
+    assert (tmp_path / "stop_or_walk.png").read_bytes() == b"PNG"

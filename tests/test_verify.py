@@ -227,3 +227,18 @@ def test_a_master_seed_that_is_no_whole_number_is_repeated(monkeypatch, text):
     monkeypatch.setenv("COURSEKIT_SEED", text)
     with pytest.raises(ValueError, match=f"is {text!r}; it must be a whole number"):
         verify.master_seed()
+
+
+def test_an_attempt_prints_and_neither_raises_nor_reports(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSEKIT_REPORT", str(tmp_path / "report"))
+    verify.attempt("1.1", [1.0, 2.0], [1.0, 2.5])
+    verify.attempt("1.2", 1.0, 1.0)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("✗ equation 1.1 does not hold: left 2, right 2.5 at index (1,)")
+    assert said[1] == "✓ equation 1.2: still holds"
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_place_named_does_not_depend_on_the_last_bits(capsys):
+    verify.attempt("1.1", [0.0, 1.0, -1.0 - 1e-15], np.zeros(3))
+    assert "at index (1,)" in capsys.readouterr().out

@@ -8,6 +8,15 @@ from coursekit import losses, mdp
 from coursekit.checks import Exercise
 
 
+def softmax(logits):
+    return mdp.softmax(logits)
+
+
+def same_reward(rewards, gamma):
+    n = len(rewards)
+    return np.array([rewards[t] * (gamma ** np.arange(n - t)).sum() for t in range(n)])
+
+
 def naive_softmax(logits):
     with np.errstate(over="ignore", invalid="ignore"):
         return np.exp(logits) / np.exp(logits).sum()
@@ -24,7 +33,7 @@ def discounted_from_zero(rewards, gamma):
 
 EXERCISES = {
     "1.1": Exercise(
-        solution=mdp.softmax,
+        solution=softmax,
         cases=lambda: [
             (np.array([0.0, np.log(3.0)]),),
             (np.array([1.0, -2.0, 0.5]),),
@@ -38,7 +47,7 @@ EXERCISES = {
             "the logits themselves are divided by their sum: exponentiate first": (
                 lambda x: x / x.sum()
             ),
-            "this is the logarithm of the softmax": lambda x: np.log(mdp.softmax(x)),
+            "this is the logarithm of the softmax": lambda x: np.log(softmax(x)),
         },
     ),
     "1.2": Exercise(
@@ -49,6 +58,7 @@ EXERCISES = {
         ],
         wrong={
             "the rewards are read from the start of the episode: use rewards[t + k]": from_start,
+            "the same reward is added up again and again: r[k] is meant, not r[t]": same_reward,
             "γ is missing": lambda r, gamma: losses.reward_to_go(r, 1.0),
             "the discount counts from time 0; it must count from t (γ^(k−t), not γ^k)": (
                 discounted_from_zero

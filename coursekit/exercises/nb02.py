@@ -69,6 +69,14 @@ EXERCISES = {
                 lambda logp, rewards, gamma: -logp * rewards
             ),
             "γ is missing": lambda logp, rewards, gamma: step_losses(logp, rewards, 1.0),
+            "there is a γ^t in front, as in (2.7); the loss asked for is without it (section 8)": (
+                lambda logp, rewards, gamma: (
+                    step_losses(logp, rewards, gamma) * gamma ** np.arange(len(rewards))
+                )
+            ),
+            "the logarithm is undone: use log π as it is given": (
+                lambda logp, rewards, gamma: step_losses(np.exp(logp), rewards, gamma)
+            ),
             "this is reduced to one number; leave one loss for each step": (
                 lambda logp, rewards, gamma: step_losses(logp, rewards, gamma).sum()
             ),

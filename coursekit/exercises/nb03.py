@@ -22,7 +22,7 @@ def loss_lists():
 def by_loop(step_losses, theta):
     theta.grad = None
     for loss in step_losses:
-        loss.backward(retain_graph=True)
+        loss.backward()
     return theta.grad
 
 
@@ -32,7 +32,7 @@ def last_only(step_losses, theta):
 
 def with_leftovers(step_losses, theta):
     for loss in step_losses:
-        loss.backward(retain_graph=True)
+        loss.backward()
     return theta.grad
 
 
