@@ -94,7 +94,7 @@ def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, windo
 
 
 def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
-    """Draw the cart and its pole at some times of an episode, one on each of ``axes``.
+    """Draw the cart and its pole at some times of an episode, one on each of ``axes``, centred.
 
     ``obs`` (T, 4): position, velocity, angle (radians, to the right), angular velocity.
     """
@@ -102,7 +102,7 @@ def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
         x, angle = float(obs[t, 0]), float(obs[t, 2])
         ax.add_patch(plt.Rectangle((x - 0.4, -0.25), 0.8, 0.25, color=COLOURS["black"]))
         ax.plot([x, x + np.sin(angle)], [0, np.cos(angle)], color=COLOURS["amber"], linewidth=5)
-        ax.set(xlim=(-2.6, 2.6), ylim=(-0.4, 1.2), aspect="equal", xticks=[], yticks=[])
+        ax.set(xlim=(x - 0.8, x + 0.8), ylim=(-0.35, 1.1), aspect="equal", xticks=[], yticks=[])
         ax.set_title(f"t = {t}", fontsize=9)
 
 
