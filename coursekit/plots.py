@@ -103,6 +103,7 @@ def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
         ax.add_patch(plt.Rectangle((x - 0.4, -0.25), 0.8, 0.25, color=COLOURS["black"]))
         ax.plot([x, x + np.sin(angle)], [0, np.cos(angle)], color=COLOURS["amber"], linewidth=5)
         ax.set(xlim=(x - 0.8, x + 0.8), ylim=(-0.35, 1.1), aspect="equal", xticks=[], yticks=[])
+        ax.spines["left"].set_visible(False)
         ax.set_title(f"t = {t}", fontsize=9)
 
 

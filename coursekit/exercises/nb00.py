@@ -21,6 +21,7 @@ EXERCISES = {
             "the payment is missing: with probability 0.8 you lose 1": 2.0,
             "the outcomes are not equally likely": 4.5,
             "the sign of the payment: you pay it": 2.8,
+            "weigh each outcome by its probability": 9.0,
         },
     ),
     "0.3": Exercise(

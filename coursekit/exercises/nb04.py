@@ -39,6 +39,9 @@ EXERCISES = {
             "this is the mean over all steps: long episodes count more": losses.step_mean,
             "the padding is counted as steps": lambda step_losses, mask: step_losses.mean(),
             "this is the sum over steps: divide each episode by its length": losses.sum_,
+            "added over the episodes: divide by their number": (
+                lambda step_losses, mask: (step_losses.sum(-1) / mask.sum(-1)).sum()
+            ),
             "not yet averaged over the episodes": (
                 lambda step_losses, mask: step_losses.sum(-1) / mask.sum(-1)
             ),
