@@ -148,10 +148,11 @@ def lab(args, rest):
     """JupyterLab on the first notebook."""
     first = min((ROOT / "notebooks").glob("*.ipynb"))
     words = ["--port", str(args.port), "--ServerApp.root_dir=%s" % ROOT]
+    words += ["--LabApp.default_url=/lab/tree/notebooks/%s" % first.name]
     words += ["--no-browser"] if args.no_browser else []
     # root is who one is in a container; JupyterLab would refuse to start, and listens locally only
     words += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-    return call([sys.executable, "-m", "jupyterlab", *words, str(first)])
+    return call([sys.executable, "-m", "jupyterlab", *words])
 
 
 def test(args, rest):

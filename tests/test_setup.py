@@ -326,7 +326,8 @@ def test_lab_opens_the_first_notebook_with_the_given_port(ready, monkeypatch):
     entry.main(["lab", "--no-browser", "--port", "8899"])
     first = sorted((ROOT / "notebooks").glob("*.ipynb"))[0]
     assert ready[0][1:5] == ["-m", "jupyterlab", "--port", "8899"]
-    assert ready[0][-2:] == ["--no-browser", str(first)]
+    assert f"--LabApp.default_url=/lab/tree/notebooks/{first.name}" in ready[0]
+    assert ready[0][-1] == "--no-browser"
 
 
 def test_execute_hands_over_names_folder_and_seed(ready, monkeypatch):
