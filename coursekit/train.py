@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm, trange
 
-from coursekit import losses, policies, rollout
+from coursekit import baselines, gradients, losses, policies, rollout
 
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
@@ -28,6 +28,8 @@ class Config:
     weight: str = "reward_to_go"  # or "whole_return"
     reduction: str = "sum"  # a key of losses.REDUCTIONS, or "loop"
     divisor: float = 100.0  # for "constant" alone
+    baseline: str = "none"  # or "running_mean", "per_time_step"
+    standardise: str = "none"  # or "per_episode", "per_batch"
     optimiser: str = "adam"  # or "sgd"
     lr: float = 0.01
     episodes: int = 1  # per update: B
@@ -39,6 +41,8 @@ class Config:
         losses.known(self.reduction)
         for name, known in (
             ("weight", losses.WEIGHTS),
+            ("baseline", baselines.BASELINES),
+            ("standardise", baselines.STANDARDISE),
             ("optimiser", OPTIMISERS),
             ("activation", policies.ACTIVATIONS),
         ):
@@ -55,6 +59,11 @@ class Config:
         for name in ("lr", "divisor", "episodes", "updates"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0 and finite")
+        if self.weight == "whole_return" and self.standardise == "per_episode":
+            raise ValueError(
+                "standardise 'per_episode' leaves nothing of weight 'whole_return', which is one "
+                "number at every step of an episode; use 'reward_to_go' or 'per_batch'"
+            )
         widths = self.hidden if isinstance(self.hidden, tuple | list) else (0,)
         if not all(isinstance(width, int) and width > 0 for width in widths):
             raise ValueError(f"hidden {self.hidden} must be a tuple of layer widths, all above 0")
@@ -64,20 +73,29 @@ class Config:
 
 
 class Result(NamedTuple):
-    """``returns`` and ``lengths`` (updates, B), undiscounted; ``params``: the trained dict."""
+    """``returns`` and ``lengths`` (updates, B), undiscounted; ``params``: the trained dict.
+
+    ``grad_norm`` (updates,): the length of the gradient that the optimiser was given.
+    """
 
     returns: np.ndarray
     lengths: np.ndarray
     params: policies.Params
+    grad_norm: np.ndarray
 
 
 def progress_bar(count: int, *, show: bool = True) -> tqdm:
     """``range(count)`` with a bar, silent where COURSEKIT_QUIET is set."""
-    return trange(count, leave=False, disable=not show or bool(os.environ.get("COURSEKIT_QUIET")))
+    return trange(count, leave=False, disable=not bars(show))
+
+
+def bars(show: bool = True) -> bool:
+    """Whether to draw progress bars: not where COURSEKIT_QUIET is set."""
+    return show and not os.environ.get("COURSEKIT_QUIET")
 
 
 def train(config: Config, seed: int, *, progress: bool = False) -> Result:
-    """θ ← θ + step along Σ_i Σ_t c_i ∇ log π(a_t|s_t) w_t, c_i set by the reduction. Williams 1992.
+    """θ ← θ + step along Σ_i Σ_t c_i ∇ log π(a_t|s_t) (w_t − b_t), c_i set by the reduction.
 
     The same seed gives the same numbers on the same machine. All episodes end by termination or by
     the environment's time limit; both are treated as the end (the finite-horizon return).
@@ -88,21 +106,26 @@ def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     policy = policies.policy_for(lanes[0].env, config.hidden, config.activation)
     params = policy.init(np.random.default_rng(for_weights))
     optimiser = OPTIMISERS[config.optimiser](params.values(), lr=config.lr)
-    returns, lengths = [], []
+    baseline = baselines.BASELINES[config.baseline]()
+    returns, lengths, norms = [], [], []
     for _ in progress_bar(config.updates, show=progress):
         batch = rollout.collect(policy, params, lanes)
         weight = losses.WEIGHTS[config.weight](batch.rewards, config.gamma)
+        advantage = (weight - torch.from_numpy(baseline.values(weight.shape[1]))) * batch.mask
+        advantage = baselines.STANDARDISE[config.standardise](advantage, batch.mask)
+        baseline.update(weight, batch.mask)
         logp = policy.logp(params, batch.obs, batch.actions)
         optimiser.zero_grad()
         losses.backward(
-            losses.step_losses(logp, weight, batch.mask),
+            losses.step_losses(logp, advantage, batch.mask),
             batch.mask,
             config.reduction,
             config.divisor,
         )
+        norms.append(float(gradients.flat([p.grad for p in params.values()]).norm()))
         optimiser.step()
         returns.append(batch.returns.numpy())
         lengths.append(batch.lengths.numpy())
     for lane in lanes:
         lane.env.close()
-    return Result(np.array(returns), np.array(lengths), params)
+    return Result(np.array(returns), np.array(lengths), params, np.array(norms))

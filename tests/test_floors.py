@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     **dict.fromkeys(["__init__", "mdp", "mlp", "stats", "envs"], 0),
-    **dict.fromkeys(["losses", "policies"], 1),
+    **dict.fromkeys(["losses", "policies", "baselines"], 1),
     **dict.fromkeys(["rollout", "gradients"], 2),
     **dict.fromkeys(["train", "compiled", "detective"], 3),
     **dict.fromkeys(["experiments", "plots"], 4),
@@ -90,6 +90,8 @@ def test_every_module_has_a_floor(path):
         ("mdp", {"torch", "gymnasium"}),
         ("losses", {"numpy", "torch", "gymnasium"}),
         ("policies", {"gymnasium"}),
+        ("baselines", {"torch", "gymnasium"}),
+        ("envs", {"torch", "gymnasium"}),
     ],
 )
 def test_a_module_does_without_the_libraries_it_has_no_need_of(module, without):
