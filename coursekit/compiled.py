@@ -391,7 +391,7 @@ def _backward(setting, net, grad, batch, steps):
                 grad.w0[i, j] += x * dhidden[j]
 
 
-@envs.compiled
+@envs.compiled(fastmath=FAST)
 def _move(setting, net, grad, mean, square, part, done):
     """One optimiser step for one of the four arrays; returns Σ g². Kingma & Ba 2015 for Adam."""
     if part == 0:
@@ -406,10 +406,12 @@ def _move(setting, net, grad, mean, square, part, done):
     size, root = setting.lr / (1.0 - 0.9**done), math.sqrt(1.0 - 0.999**done)
     for k in range(p.shape[0]):
         total += g[k] * g[k]
-        if setting.adam:
+    if setting.adam:
+        for k in range(p.shape[0]):
             m[k] = 0.9 * m[k] + 0.1 * g[k]
             v[k] = 0.999 * v[k] + 0.001 * g[k] * g[k]
             p[k] -= size * m[k] / (math.sqrt(v[k]) / root + 1e-8)
-        else:
+    else:
+        for k in range(p.shape[0]):
             p[k] -= setting.lr * g[k]
     return total
