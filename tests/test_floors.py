@@ -14,11 +14,12 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     **dict.fromkeys(["__init__", "mdp", "mlp", "stats", "envs"], 0),
-    **dict.fromkeys(["losses", "policies", "baselines"], 1),
-    **dict.fromkeys(["rollout", "gradients"], 2),
-    **dict.fromkeys(["train", "compiled", "detective"], 3),
-    **dict.fromkeys(["experiments", "plots"], 4),
-    **dict.fromkeys(["verify", "checks", "exercises", "publish", "__main__"], 5),
+    **dict.fromkeys(["losses", "policies", "baselines", "backprop"], 1),
+    **dict.fromkeys(["rollout", "gradients", "kernel"], 2),
+    **dict.fromkeys(["train", "detective"], 3),
+    **dict.fromkeys(["compiled"], 4),
+    **dict.fromkeys(["experiments", "plots"], 5),
+    **dict.fromkeys(["verify", "checks", "exercises", "publish", "__main__"], 6),
 }
 DOORS = {("__main__", "publish"), ("exercises", "checks")}
 FILES = sorted(PACKAGE.rglob("*.py"))
