@@ -1,0 +1,157 @@
+"""What many learners say together: a middle, its interval, a difference, an equivalence.
+
+``n`` is the number of independent values (learners, seeds). All intervals are percentile bootstrap
+intervals (Efron & Tibshirani 1993, ch. 13) by ``scipy.stats.bootstrap``; each takes a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+Array = np.ndarray
+Statistic = Callable[..., Array]
+FEWEST = 4
+AT_ONCE = 4_000_000  # numbers that one batch of resamples holds: 32 MB
+
+
+class Interval(NamedTuple):
+    """From ``low`` to ``high``: numbers, or arrays where many statistics were taken at once."""
+
+    low: Array
+    high: Array
+
+
+class Difference(NamedTuple):
+    """``difference`` = statistic(a) − statistic(b), with its interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+class Equivalence(NamedTuple):
+    """``equivalent``: the whole interval of the difference lies strictly within ±margin."""
+
+    equivalent: bool
+    difference: float
+    low: float
+    high: float
+
+
+def interquartile_mean(values: Array, axis: int = -1) -> Array:
+    """The mean of the middle half: sorted, without the ⌊n/4⌋ lowest and the ⌊n/4⌋ highest.
+
+    Where n is no multiple of 4 whole values stay (5 of 7, say): ``scipy.stats.trim_mean`` at .25,
+    no fractional weights. (…, n) -> (…); ValueError for n < 4 (it would be the mean) and for NaN.
+    Agarwal et al. 2021, section 4.3.
+    """
+    return stats.trim_mean(checked(values, axis), 0.25, axis=axis)
+
+
+def bootstrap_interval(
+    values: Array,
+    seed: int,
+    statistic: Statistic = interquartile_mean,
+    level: float = 0.95,
+    resamples: int = 2000,
+    axis: int = -1,
+) -> Interval:
+    """The ``level`` interval of ``statistic``; (…, n) -> two arrays (…).
+
+    A resample draws n whole learners with replacement, the same ones at every other index, so that
+    a learning curve (n, U) with ``axis=0`` gets its band in one call. ``statistic(values, axis=…)``
+    must accept an axis. ValueError: n < 4, NaN, level outside (0, 1), resamples < 1.
+    """
+    values = np.moveaxis(checked(values, axis), axis, -1)
+    return Interval(*bootstrap((values,), statistic, seed, level, resamples))
+
+
+def paired_difference(
+    a: Array,
+    b: Array,
+    seed: int,
+    statistic: Statistic = interquartile_mean,
+    level: float = 0.95,
+    resamples: int = 2000,
+) -> Difference:
+    """statistic(a) − statistic(b) of two arms on the same seeds, a[i] and b[i] drawn together.
+
+    (n,), (n,) -> three numbers. What the pairs share cancels, so that the interval is narrower than
+    that of unpaired arms. ValueError: lengths that differ, and as for ``bootstrap_interval``.
+    """
+    a, b = checked(a, -1), checked(b, -1)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(
+            f"a and b have shapes {a.shape} and {b.shape}; pairs need two lists of one length, "
+            "a[i] and b[i] from the same seed"
+        )
+    low, high = bootstrap((a, b), partial(gap, statistic), seed, level, resamples)
+    return Difference(float(gap(statistic, a, b)), float(low), float(high))
+
+
+def equivalent(
+    a: Array,
+    b: Array,
+    margin: float,
+    seed: int,
+    statistic: Statistic = interquartile_mean,
+    level: float = 0.90,
+    resamples: int = 2000,
+) -> Equivalence:
+    """Two one-sided tests: is |statistic(a) − statistic(b)| below ``margin``, beyond doubt?
+
+    Yes where the ``level`` interval of the paired difference lies within (−margin, margin). Each of
+    the two tests then has α = (1 − level)/2: the usual .05 needs the interval at .90, not at .95.
+    "Not equivalent" is no proof of a difference. ValueError: margin ≤ 0, and as above.
+    Schuirmann 1987.
+    """
+    if not 0 < margin < np.inf:
+        raise ValueError(f"margin {margin} must be above 0 and finite, in the units of the values")
+    found = paired_difference(a, b, seed, statistic, level, resamples)
+    return Equivalence(bool(-margin < found.low and found.high < margin), *found)
+
+
+def gap(statistic: Statistic, a: Array, b: Array, axis: int = -1) -> Array:
+    """statistic(a) − statistic(b), (…, n) -> (…)."""
+    return statistic(a, axis=axis) - statistic(b, axis=axis)
+
+
+def bootstrap(
+    samples: tuple[Array, ...], statistic: Statistic, seed: int, level: float, resamples: int
+) -> tuple[Array, Array]:
+    """Percentile limits of statistic(*samples), resampled along the last axis, in pairs."""
+    if not 0 < level < 1:
+        raise ValueError(f"level {level} is outside (0, 1); 0.95 is the usual one")
+    if resamples < 1:
+        raise ValueError(f"resamples {resamples} is below 1; 2000 is the usual number")
+    found = stats.bootstrap(
+        samples,
+        statistic,
+        n_resamples=resamples,
+        batch=max(1, AT_ONCE // samples[0].size),
+        vectorized=True,
+        paired=True,
+        axis=-1,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return tuple(found.confidence_interval)
+
+
+def checked(values: Array, axis: int) -> Array:
+    """``values`` as float64; ValueError where they are too few along ``axis`` or are not finite."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim == 0 or values.shape[axis] < FEWEST:
+        raise ValueError(
+            f"values of shape {values.shape} have fewer than {FEWEST} along axis {axis}; "
+            f"run at least {FEWEST} seeds"
+        )
+    if bad := int((~np.isfinite(values)).sum()):
+        raise ValueError(f"{bad} of {values.size} values are NaN or infinite")
+    return values

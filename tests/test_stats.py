@@ -1,0 +1,225 @@
+"""Statistics against numbers made by hand, and against the coverage that they promise."""
+
+import re
+
+import numpy as np
+import pytest
+
+from coursekit import stats
+
+EIGHT = np.array([30.0, 1, 4, 9, 2, 100, 6, -50])  # sorted: −50 1 | 2 4 6 9 | 30 100
+
+
+# The interquartile mean
+
+
+@pytest.mark.parametrize(
+    ("values", "by_hand"),
+    [
+        (EIGHT, (2 + 4 + 6 + 9) / 4),
+        ([7, 1, 2, 100], (2 + 7) / 2),
+        ([5, 1, 2, 100, 3], (2 + 3 + 5) / 3),  # ⌊5/4⌋ = 1 off each end
+        ([8, 1, 2, 100, 3, 4, 5], (2 + 3 + 4 + 5 + 8) / 5),
+        ([-5, -5, -5, -5], -5),
+    ],
+)
+def test_the_interquartile_mean_is_that_made_by_hand(values, by_hand):
+    assert stats.interquartile_mean(values) == pytest.approx(by_hand, abs=1e-12)
+
+
+def test_mean_median_and_a_quarter_off_one_end_are_told_apart_by_the_eight_numbers():
+    ours = stats.interquartile_mean(EIGHT)
+    for mutant in (np.mean, np.median, lambda x: np.sort(x)[2:].mean(), lambda x: x[2:6].mean()):
+        assert abs(mutant(EIGHT) - ours) > 0.2
+
+
+def test_the_axis_is_the_one_asked_for():
+    table = np.random.default_rng(0).normal(size=(5, 8))
+    by_row = [np.sort(row)[2:6].mean() for row in table]
+    by_column = [np.sort(column)[1:4].mean() for column in table.T]
+    np.testing.assert_allclose(stats.interquartile_mean(table), by_row, atol=1e-12)
+    np.testing.assert_allclose(stats.interquartile_mean(table, axis=0), by_column, atol=1e-12)
+
+
+# Intervals
+
+
+def by_hand(values, seed, level, resamples, statistic):
+    """The percentile interval, one resample after the other."""
+    rng, n = np.random.default_rng(seed), len(values)
+    picks = rng.integers(0, n, (resamples, n))
+    return np.quantile([statistic(values[i]) for i in picks], [(1 - level) / 2, (1 + level) / 2])
+
+
+@pytest.mark.parametrize("level", [0.95, 0.5])
+def test_the_interval_is_the_one_written_out(level):
+    limits = stats.bootstrap_interval(EIGHT, 3, level=level, resamples=200)
+    written = by_hand(EIGHT, 3, level, 200, lambda x: np.sort(x)[2:6].mean())
+    np.testing.assert_allclose(limits, written, atol=1e-12)
+    assert np.abs(by_hand(EIGHT, 4, level, 200, np.mean) - written).max() > 0.5
+
+
+def test_another_statistic_can_be_asked_for():
+    limits = stats.bootstrap_interval(EIGHT, 3, np.mean, resamples=200)
+    np.testing.assert_allclose(limits, by_hand(EIGHT, 3, 0.95, 200, np.mean), atol=1e-12)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+    first, again, other = (stats.bootstrap_interval(EIGHT, seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_band_is_the_interval_of_each_point_and_small_batches_change_nothing(monkeypatch):
+    curves = np.random.default_rng(1).normal(size=(9, 3)).cumsum(axis=1)  # n = 9 learners
+    band = stats.bootstrap_interval(curves, 5, axis=0, resamples=300)
+    assert band.low.shape == (3,)
+    for u in range(3):
+        point = stats.bootstrap_interval(curves[:, u], 5, resamples=300)
+        np.testing.assert_allclose([band.low[u], band.high[u]], point, atol=1e-12)
+    monkeypatch.setattr(stats, "AT_ONCE", 40)
+    again = stats.bootstrap_interval(curves, 5, axis=0, resamples=300)
+    np.testing.assert_allclose(again, band, atol=1e-12)
+
+
+def test_values_that_are_all_alike_have_an_interval_of_no_width():
+    assert stats.bootstrap_interval([2.5] * 6, 0) == (2.5, 2.5)
+    assert stats.paired_difference([2.5] * 6, [1.5] * 6, 0) == (1, 1, 1)
+
+
+def covered(level, claimed, sets=300, n=32, seed=0):
+    """How many of many samples around 10 have 10 in an interval taken at ``level``."""
+    samples = 10 + np.random.default_rng(seed).normal(size=(sets, n))
+    low, high = stats.bootstrap_interval(samples, seed, level=level, resamples=400)
+    share = np.mean((low <= 10) & (high >= 10))
+    return abs(share - claimed) < 4 * np.sqrt(claimed * (1 - claimed) / sets)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_interval_covers_the_truth_as_often_as_it_says(seed):
+    assert covered(0.95, 0.95, seed=seed)
+    assert covered(0.6, 0.6, seed=seed)
+
+
+@pytest.mark.parametrize("mutant", [0.8, 0.9999])
+def test_coverage_tells_an_interval_that_is_too_narrow_or_too_wide(mutant):
+    assert not covered(mutant, 0.95 if mutant < 0.95 else 0.6)
+
+
+# Pairs
+
+
+def pairs(n=40, difference=0.3, seed=0):
+    """Two arms whose seeds matter ten times as much as what is compared."""
+    rng = np.random.default_rng(seed)
+    shared = 10 * rng.normal(size=n)
+    return shared + difference + 0.1 * rng.normal(size=n), shared
+
+
+def test_the_difference_is_that_of_the_two_statistics():
+    a, b = EIGHT, EIGHT[::-1] * 2 + 1
+    found = stats.paired_difference(a, b, 0, resamples=50)
+    assert found.difference == pytest.approx(5.25 - (2 * 5.25 + 1), abs=1e-12)
+    assert stats.paired_difference(b, a, 0, resamples=50).difference == -found.difference
+
+
+def test_the_interval_of_a_difference_draws_both_arms_together():
+    a, b = EIGHT, np.array([3.0, 1, 4, 1, 5, 9, 2, 6])
+    found = stats.paired_difference(a, b, 7, np.mean, resamples=300)
+    together = by_hand(a - b, 7, 0.95, 300, np.mean)  # for the mean, and for it alone
+    np.testing.assert_allclose(found[1:], together, atol=1e-12)
+
+
+def test_pairing_finds_a_difference_that_the_seeds_would_hide():
+    a, b = pairs()
+    found = stats.paired_difference(a, b, 0, np.mean)
+    assert 0.2 < found.low < 0.3 < found.high < 0.4
+    shuffled = stats.paired_difference(a, np.roll(b, 1), 0, np.mean)  # the mutant: no pairs
+    assert shuffled.low < 0 < shuffled.high
+
+
+# Equivalence
+
+
+def test_arms_are_equivalent_where_the_whole_interval_lies_within_the_margin():
+    a, b = pairs()
+    yes, no = (stats.equivalent(a, b, margin, 0, np.mean) for margin in (0.5, 0.3))
+    assert yes.equivalent is True
+    assert no.equivalent is False
+    assert yes[1:] == no[1:] == stats.paired_difference(a, b, 0, np.mean, 0.90)
+    assert not stats.equivalent(b, a, 0.3, 0, np.mean).equivalent  # the other side
+
+
+def test_identical_arms_are_equivalent_and_few_noisy_ones_are_not_however_alike():
+    assert stats.equivalent(EIGHT, EIGHT, 1e-9, 0) == (True, 0, 0, 0)
+    noise = np.random.default_rng(2).normal(size=(2, 6))
+    found = stats.equivalent(*noise, 0.3, 0)
+    assert not found.equivalent  # a test of difference would find none, and would prove nothing
+    assert found.low < 0 < found.high
+
+
+def test_two_arms_a_margin_apart_are_called_equivalent_one_time_in_twenty():
+    rng = np.random.default_rng(3)
+    draws = rng.normal(size=(300, 30))
+    found = [stats.equivalent(1 + x, np.zeros(30), 1.0, 0, np.mean, resamples=199) for x in draws]
+    wrong = np.mean([one.equivalent for one in found])
+    assert abs(wrong - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 300)
+    by_point = np.mean([abs(one.difference) < 1 for one in found])  # the mutant: no interval
+    assert by_point > 0.3
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: stats.interquartile_mean(x),
+        lambda x: stats.bootstrap_interval(x, 0),
+        lambda x: stats.paired_difference(x, EIGHT, 0),
+        lambda x: stats.paired_difference(EIGHT, x, 0),
+        lambda x: stats.equivalent(x, EIGHT, 1, 0),
+    ],
+)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2, 3], "values of shape (3,) have fewer than 4 along axis -1; run at least 4 seeds"),
+        ([], "values of shape (0,) have fewer than 4"),
+        (3.0, "values of shape () have fewer than 4"),
+        ([1, 2, np.nan, 4, 5, np.nan, 7, 8], "2 of 8 values are NaN"),
+        ([1, 2, np.inf, 4, 5, 6, 7, 8], "1 of 8 values are NaN or infinite"),
+    ],
+)
+def test_too_few_values_or_a_nan_are_refused(call, values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call(values)
+
+
+@pytest.mark.parametrize("level", [0, 1, -0.5, 95, float("nan")])
+def test_a_level_outside_0_and_1_is_refused(level):
+    for call in (
+        lambda: stats.bootstrap_interval(EIGHT, 0, level=level),
+        lambda: stats.paired_difference(EIGHT, EIGHT, 0, level=level),
+        lambda: stats.equivalent(EIGHT, EIGHT, 1, 0, level=level),
+    ):
+        with pytest.raises(ValueError, match=rf"level {level} is outside \(0, 1\)"):
+            call()
+
+
+@pytest.mark.parametrize("margin", [0, -1, float("nan"), float("inf")])
+def test_a_margin_that_is_not_above_0_is_refused(margin):
+    with pytest.raises(ValueError, match=f"margin {margin} must be above 0"):
+        stats.equivalent(EIGHT, EIGHT, margin, 0)
+
+
+def test_arms_of_unequal_length_are_refused_with_both_shapes():
+    with pytest.raises(ValueError, match=r"shapes \(8,\) and \(7,\); pairs need"):
+        stats.paired_difference(EIGHT, EIGHT[:-1], 0)
+    with pytest.raises(ValueError, match=r"shapes \(2, 4\) and \(2, 4\)"):
+        stats.paired_difference(EIGHT.reshape(2, 4), EIGHT.reshape(2, 4), 0)
+
+
+def test_no_resample_at_all_is_refused():
+    with pytest.raises(ValueError, match="resamples 0 is below 1"):
+        stats.bootstrap_interval(EIGHT, 0, resamples=0)
