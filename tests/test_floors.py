@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
-    **dict.fromkeys(["__init__", "mdp", "mlp", "stats", "envs"], 0),
+    **dict.fromkeys(["__init__", "mdp", "mlp", "stats", "envs", "cache"], 0),
     **dict.fromkeys(["losses", "policies", "baselines", "backprop"], 1),
     **dict.fromkeys(["rollout", "gradients", "kernel"], 2),
     **dict.fromkeys(["train", "detective"], 3),

@@ -1,0 +1,229 @@
+"""A grid is data: a tuple of ``train.Config``, run for many seeds into one tidy table.
+
+Shapes: ``L`` learners (seeds), ``U`` updates, ``B`` episodes of an update. Finished pieces are kept
+on disk (see ``coursekit.cache``: where, how large, how to clear it), so that a run that was
+interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from coursekit import stats, train
+from coursekit.cache import Arrays, Cache
+from coursekit.train import Config
+
+CHUNK = 16  # learners of one piece of work
+FIELDS = tuple(field.name for field in dataclasses.fields(Config))
+
+
+class Curves(NamedTuple):
+    """One config, all seeds: ``returns``, ``lengths`` (L, U, B), ``grad_norm`` (L, U)."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    grad_norm: np.ndarray
+
+
+class Runs(NamedTuple):
+    """``table``: a row per (config, seed); ``curves[config]``: what it was made from.
+
+    Columns: every field of ``Config``, ``seed``, ``steps`` (of the environment, in all), and those
+    of ``measures``.
+    """
+
+    table: pd.DataFrame
+    curves: dict[Config, Curves]
+
+
+def grid(base: Config | None = None, **axes: Iterable) -> tuple[Config, ...]:
+    """``base`` with every combination of the values given for its fields, the last axis fastest.
+
+    ``grid(Config(episodes=8), reduction=["sum", "step_mean"], lr=[.01, .03])`` has four configs;
+    grids are joined by ``+``. ValueError: a field that ``Config`` does not have, no values, a value
+    that ``Config`` refuses.
+    """
+    if unknown := sorted(set(axes) - set(FIELDS)):
+        raise ValueError(f"{', '.join(unknown)} unknown; choose from: {', '.join(FIELDS)}")
+    values = {}
+    for name, given in axes.items():
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ValueError(f"{name}={given!r} must be a list of values, such as [{given!r}]")
+        values[name] = [x.item() if isinstance(x, np.generic) else x for x in given]
+        if not values[name]:
+            raise ValueError(f"{name} has no values, so the grid is empty; give at least one")
+    base = Config() if base is None else base
+    return tuple(
+        dataclasses.replace(base, **dict(zip(values, chosen, strict=True)))
+        for chosen in itertools.product(*values.values())
+    )
+
+
+def run(
+    grid: Sequence[Config],
+    seeds: Sequence[int],
+    *,
+    jobs: int = 2,
+    progress: bool = True,
+    cache: Path | str | bool | None = None,
+) -> Runs:
+    """Train every config with every seed by ``compiled.train_many``, on ``jobs`` threads.
+
+    The work goes through joblib in pieces of ``CHUNK`` seeds: another backend that can return a
+    generator (loky, Dask) is chosen outside, by ``joblib.parallel_config(backend=…)``. ``cache``:
+    the folder; None for the usual one; False for none. Ctrl-C keeps every finished piece. The bar
+    is silent where COURSEKIT_QUIET is set. ValueError: an empty grid, no seeds, repeated ones.
+    """
+    grid, seeds = checked(grid, seeds)
+    chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
+    pieces = [(config, chunk) for chunk in chunks for config in grid]  # every config early
+    store = Cache(cache)
+    found = {}
+    for piece in pieces:
+        if (arrays := store.load(key(*piece))) is not None:
+            found[piece] = arrays
+    bar = tqdm(
+        total=len(pieces),
+        initial=len(found),
+        leave=False,
+        disable=not train.bars(progress),
+    )
+    workers = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
+    try:
+        for piece, arrays in workers(delayed(work)(*p) for p in pieces if p not in found):
+            store.save(key(*piece), arrays)
+            found[piece] = arrays
+            bar.update()
+    except KeyboardInterrupt:
+        kept = f"kept in {store.place}: the same call goes on from there" if store.open else "lost"
+        raise KeyboardInterrupt(f"{len(found)} of {len(pieces)} pieces are {kept}") from None
+    finally:
+        bar.close()
+    store.trim()
+    curves = {
+        config: Curves(*map(np.concatenate, zip(*(found[config, c] for c in chunks), strict=True)))
+        for config in grid
+    }
+    frames = [rows(config, seeds, curve) for config, curve in curves.items()]
+    return Runs(pd.concat(frames, ignore_index=True), curves)
+
+
+def work(config: Config, seeds: tuple[int, ...]) -> tuple[tuple, Arrays]:
+    """One piece: what it was, and ``returns, lengths, grad_norm`` of its learners."""
+    from coursekit import compiled  # numba loads here: a run that is wholly kept does without
+
+    many = compiled.train_many(config, seeds, threads=1)
+    return (config, seeds), (many.returns, many.lengths, many.grad_norm)
+
+
+def key(config: Config, seeds: tuple[int, ...]) -> str:
+    """All settings and the seeds as one text."""
+    return json.dumps({**dataclasses.asdict(config), "seeds": seeds}, default=np.generic.item)
+
+
+def checked(grid, seeds) -> tuple[tuple[Config, ...], tuple[int, ...]]:
+    """Both as tuples; ValueError where one is empty or repeats itself."""
+    grid, seeds = tuple(grid), tuple(seeds)
+    if not grid or not seeds:
+        raise ValueError(f"a grid of {len(grid)} configs and {len(seeds)} seeds: nothing to run")
+    if wrong := [x for x in grid if not isinstance(x, Config)]:
+        raise ValueError(f"{wrong[0]!r} is no train.Config; make the grid by experiments.grid")
+    if wrong := [x for x in seeds if not isinstance(x, int | np.integer) or x < 0]:
+        raise ValueError(f"seed {wrong[0]!r} must be a whole number, 0 or above")
+    grid = tuple(dataclasses.replace(config, hidden=tuple(config.hidden)) for config in grid)
+    seeds = tuple(int(seed) for seed in seeds)
+    for what, given in (("seeds", seeds), ("configs", grid)):
+        if twice := sorted({str(x) for x in given if given.count(x) > 1}):
+            raise ValueError(
+                f"{what} repeat: {', '.join(twice)}. A learner counted twice makes intervals too "
+                "narrow; give each once"
+            )
+    return grid, seeds
+
+
+def rows(config: Config, seeds: tuple[int, ...], curve: Curves) -> pd.DataFrame:
+    """The rows of one config."""
+    settings = {name: [getattr(config, name)] * len(seeds) for name in FIELDS}
+    steps = curve.lengths.sum((1, 2))
+    return pd.DataFrame({**settings, "seed": seeds, "steps": steps, **measures(curve.returns)})
+
+
+def measures(returns: np.ndarray) -> dict[str, np.ndarray]:
+    """What one curve is worth, by learner: (L, U, B) -> each (L,). A sixth is ⌈U/6⌉ updates.
+
+    ``area``: mean episode return over the whole training; ``first``, ``last``: over the first and
+    the last sixth; ``peak``: over the best sixth in a row. ``collapsed``: it had clearly learned
+    and lost more than half of it. With m and s the mean and the standard deviation of all returns
+    of update 0, all learners together (the untrained level and the spread of its episodes):
+    peak − m > s, and last − m < (peak − m)/2. Differences, so that negative returns are served.
+    """
+    curve = returns.mean(-1)
+    sixth = -(-curve.shape[1] // 6)
+    total = np.cumsum(np.pad(curve, ((0, 0), (1, 0))), axis=1)
+    peak = ((total[:, sixth:] - total[:, :-sixth]) / sixth).max(1)
+    last = curve[:, -sixth:].mean(1)
+    gained = peak - returns[:, 0].mean()
+    lost = last - returns[:, 0].mean() < gained / 2
+    return {
+        "area": curve.mean(1),
+        "first": curve[:, :sixth].mean(1),
+        "last": last,
+        "peak": peak,
+        "collapsed": (gained > returns[:, 0].std()) & lost,
+    }
+
+
+def score(
+    table: pd.DataFrame, by: Sequence[str], seed: int, metric: str = "area", level: float = 0.95
+) -> pd.DataFrame:
+    """For each arm (a combination of ``by``): n, the interquartile mean, its bootstrap interval.
+
+    Columns: those of ``by``, ``n``, ``metric``, ``low``, ``high``. ValueError: a column that is not
+    there, an arm that mixes several configs, fewer than 4 seeds.
+    """
+    found = []
+    for arm, values in arms(table, by, metric):
+        interval = stats.bootstrap_interval(values, seed, level=level)
+        found.append((*arm, len(values), stats.interquartile_mean(values), *interval))
+    return pd.DataFrame(found, columns=[*by, "n", metric, "low", "high"])
+
+
+def best(
+    table: pd.DataFrame, by: Sequence[str], metric: str = "area", along: str = "lr"
+) -> pd.DataFrame:
+    """For each arm of ``by``: the ``along`` with the highest interquartile mean of ``metric``.
+
+    Columns: those of ``by``, ``along``, ``metric``, and ``edge``: it is the lowest or the highest
+    value tried for that arm, so that a wider grid may hold a better one. Give it tuning seeds, and
+    report from others. ValueError as for ``score``.
+    """
+    found = [
+        (*arm, stats.interquartile_mean(values))
+        for arm, values in arms(table, [*by, along], metric)
+    ]
+    scores = pd.DataFrame(found, columns=[*by, along, metric])
+    groups = scores.groupby(list(by), sort=False)
+    tried = groups[along].transform("min"), groups[along].transform("max")
+    scores["edge"] = (scores[along] == tried[0]) | (scores[along] == tried[1])
+    return scores.loc[groups[metric].idxmax()].reset_index(drop=True)
+
+
+def arms(table: pd.DataFrame, by: Sequence[str], metric: str) -> list[tuple[tuple, np.ndarray]]:
+    """The values of ``metric`` arm by arm, one for each seed; ValueError as ``score`` says."""
+    if missing := [name for name in [*by, metric, "seed"] if name not in table]:
+        raise ValueError(f"no column {missing}; the table has {list(table)}")
+    if table.duplicated([*by, "seed"]).any():
+        varies = [name for name in FIELDS if name not in by and table[name].nunique() > 1]
+        raise ValueError(f"an arm of {list(by)} mixes configs; add to by what varies: {varies}")
+    groups = table.groupby(list(by), sort=False)[metric]
+    return [(arm, values.to_numpy()) for arm, values in groups]

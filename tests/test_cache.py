@@ -1,0 +1,228 @@
+"""Results on disk: found again, never trusted when damaged, never in the way."""
+
+import errno
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+
+from coursekit import cache
+
+rng = np.random.default_rng(0)
+ARRAYS = (rng.normal(size=(3, 4)), rng.integers(0, 9, (5, 2)), np.float64(2.5) * np.ones(()))
+
+
+def same(a, b):
+    return len(a) == len(b) and all(
+        x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(a, b, strict=True)
+    )
+
+
+def output(place):
+    (path,) = place.rglob("output.pkl")
+    return path
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder that keeps ARRAYS under "a"."""
+    cache.Cache(tmp_path / "kept").save("a", ARRAYS)
+    return tmp_path / "kept"
+
+
+def test_what_was_kept_is_found_by_another_cache_and_under_its_key_alone(place):
+    assert same(cache.Cache(place).load("a"), ARRAYS)
+    assert cache.Cache(place).load("b") is None
+
+
+def test_a_second_save_replaces_the_first(place):
+    store = cache.Cache(place)
+    store.save("a", ARRAYS[:1])
+    assert same(store.load("a"), ARRAYS[:1])
+
+
+def test_any_edit_of_the_package_makes_another_origin(monkeypatch, tmp_path, place):
+    before = cache.origin()
+    (tmp_path / "envs.py").write_text("x = 1")
+    monkeypatch.setattr(cache, "PACKAGE", tmp_path)
+    first = cache.origin()
+    (tmp_path / "envs.py").write_text("x = 2")
+    assert len({before, first, cache.origin()}) == 3
+    assert cache.Cache(place).load("a") is None
+
+
+@pytest.mark.parametrize("package", ["numpy", "numba"])
+def test_another_version_of_what_computes_makes_another_origin(package, monkeypatch):
+    before = cache.origin()
+    monkeypatch.setattr(cache, "version", lambda name: "0.0" if name == package else "1.0")
+    assert cache.origin() != before
+
+
+def test_a_fingerprint_tells_values_shapes_types_and_borders_apart():
+    x = np.arange(6.0)
+    different = [[x], [x + 1], [x.reshape(2, 3)], [x.astype(np.float32)], [x, x], [x[::-1]], []]
+    different += [["ab", "c"], ["a", "bc"]]
+    assert len({cache.fingerprint(parts) for parts in different}) == len(different)
+    assert cache.fingerprint([x[::2]]) == cache.fingerprint([x[::2].copy()])
+
+
+# Damage
+
+
+def damaged(place):
+    """What is loaded, and the one warning."""
+    with pytest.warns(RuntimeWarning, match="the cache entry of a in .* is damaged") as caught:
+        found = cache.Cache(place).load("a")
+    assert len(caught) == 1
+    assert "computed again" in str(caught[0].message)
+    return found
+
+
+@pytest.mark.parametrize("kept", [0, 1, 30, -30, -7])
+def test_a_half_written_entry_is_not_used_and_a_warning_says_so(kept, place):
+    raw = output(place).read_bytes()
+    output(place).write_bytes(raw[:kept])
+    assert damaged(place) is None
+    cache.Cache(place).save("a", ARRAYS)
+    assert same(cache.Cache(place).load("a"), ARRAYS)
+
+
+def test_no_flipped_bit_ever_gives_other_numbers(place):
+    raw = output(place).read_bytes()
+    rejected = 0
+    for at in range(0, len(raw), max(1, len(raw) // 60)):
+        output(place).write_bytes(raw[:at] + bytes([raw[at] ^ 16]) + raw[at + 1 :])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = cache.Cache(place).load("a")
+        assert found is None or same(found, ARRAYS)
+        rejected += found is None
+    assert rejected > 30
+
+
+def test_a_sound_pickle_with_other_numbers_in_it_is_rejected_by_its_fingerprint(place):
+    arrays, stored = joblib.load(output(place))
+    joblib.dump(((arrays[0] + 1e-12, *arrays[1:]), stored), output(place), compress=3)
+    assert damaged(place) is None
+    joblib.dump("something else", output(place), compress=3)
+    assert damaged(place) is None
+
+
+def test_an_entry_that_was_begun_and_not_finished_counts_as_none(place):
+    output(place).rename(output(place).with_name("output.pkl.part"))
+    assert cache.Cache(place).load("a") is None
+
+
+def test_a_killed_writer_leaves_whole_entries_only(tmp_path):
+    program = (
+        "import numpy as np, sys; from coursekit import cache\n"
+        "store = cache.Cache(sys.argv[1]); x = np.random.default_rng(0).normal(size=100_000)\n"
+        "for k in range(10_000): store.save(str(k % 3), (x + k % 3,)); print(k, flush=True)"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path)]
+    root = Path(cache.__file__).parents[1]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=root) as process:
+        for _ in range(5):
+            process.stdout.readline()
+        process.kill()
+    x = np.random.default_rng(0).normal(size=100_000)
+    for k in range(3):
+        assert same(cache.Cache(tmp_path).load(str(k)), (x + k,))
+
+
+# A folder that can not be written
+
+
+def test_a_folder_that_can_not_be_made_is_named_once_and_nothing_stops(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.warns(RuntimeWarning, match="results are not kept: .*file can not be wr") as caught:
+        store = cache.Cache(tmp_path / "file")
+    assert len(caught) == 1
+    assert "COURSEKIT_CACHE" in str(caught[0].message)
+    store.save("a", ARRAYS)
+    store.trim()
+    assert not store.open
+    assert store.load("a") is None
+
+
+def full_disk(monkeypatch, room):
+    """Every write fails after ``room`` of them, as on a full disk."""
+    from joblib import _store_backends as backends
+
+    write, done = backends.concurrency_safe_write, []
+
+    def writes(what, name, function):
+        done.append(name)
+        if len(done) > room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(what, name, function)
+
+    monkeypatch.setattr(backends, "concurrency_safe_write", writes)
+
+
+@pytest.mark.parametrize("room", [0, 1, 5])
+def test_a_full_disk_is_named_once_and_what_was_kept_before_is_kept(room, tmp_path, monkeypatch):
+    def four():
+        store = cache.Cache(tmp_path)
+        for key in "abcd":
+            store.save(key, ARRAYS)
+        return store.open
+
+    with monkeypatch.context() as patch:
+        full_disk(patch, room)
+        with pytest.warns(RuntimeWarning, match="No space left on device") as caught:
+            assert not four()
+    assert len(caught) == 1
+    kept = [key for key in "abcd" if cache.Cache(tmp_path).load(key) is not None]
+    assert kept == list("abcd")[: len(kept)]  # an entry costs two writes
+    assert room // 2 - 1 <= len(kept) <= -(-room // 2)
+    assert four()  # there is room again
+
+
+def test_the_folder_is_the_one_of_the_environment_or_build_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("COURSEKIT_CACHE", raising=False)
+    assert cache.folder() == Path(cache.__file__).parents[1] / "build" / "cache"
+    monkeypatch.setenv("COURSEKIT_CACHE", str(tmp_path))
+    assert cache.folder() == cache.Cache().place == tmp_path
+
+
+def test_false_keeps_nothing_and_makes_no_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSEKIT_CACHE", str(tmp_path / "none"))
+    store = cache.Cache(False)
+    store.save("a", ARRAYS)
+    assert store.load("a") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_does_not_grow_beyond_its_limit(tmp_path):
+    store = cache.Cache(tmp_path)
+    for k in range(6):
+        store.save(str(k), (np.random.default_rng(k).normal(size=5000),))
+    size = output_size(tmp_path)
+    store.trim(2 * size // 5)
+    assert 0 < output_size(tmp_path) <= 2 * size // 5
+    kept = [k for k in range(6) if store.load(str(k)) is not None]
+    assert 1 <= len(kept) <= 2
+
+
+def output_size(place):
+    return sum(path.stat().st_size for path in place.rglob("output.pkl"))
+
+
+def test_two_writers_of_one_entry_do_not_disturb_each_other(tmp_path):
+    stores = [cache.Cache(tmp_path) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda s=s: [s.save("a", ARRAYS) for _ in range(20)])
+        for s in stores
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(store.open for store in stores)
+    assert same(stores[0].load("a"), ARRAYS)

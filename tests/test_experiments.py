@@ -1,0 +1,412 @@
+"""Grids, runs and their table; what an interruption, damage and a full disk leave behind."""
+
+import _thread
+import dataclasses
+import errno
+import os
+import re
+import threading
+import time
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from coursekit import compiled, experiments, stats, train
+from coursekit.train import Config
+
+SMALL = Config(episodes=3, updates=7, hidden=(5,), lr=0.02)
+SEEDS = range(20, 40)  # two pieces: 16 seeds and 4
+
+
+def arrays_of(config, seed):
+    """One learner of the stand-in: numbers that only this config and this seed have."""
+    own = [seed, config.episodes, round(1e6 * config.lr), len(config.reduction)]
+    rng = np.random.default_rng(own)
+    shape = (config.updates, config.episodes)
+    lengths = rng.integers(1, 60, shape)
+    return -0.5 * lengths, lengths, rng.random(config.updates)
+
+
+class Trainer:
+    """A stand-in for ``compiled.train_many`` that counts; ``before(number)`` may get in the way."""
+
+    def __init__(self):
+        self.calls, self.before, self.lock = [], lambda number: None, threading.Lock()
+
+    def __call__(self, config, seeds, *, threads):
+        assert threads == 1
+        with self.lock:
+            self.calls.append((config, tuple(seeds)))
+            number = len(self.calls)
+        self.before(number)
+        columns = zip(*(arrays_of(config, seed) for seed in seeds), strict=True)
+        return compiled.Many(*map(np.array, columns), params=[])
+
+
+@pytest.fixture
+def trainer(monkeypatch, tmp_path):
+    """The stand-in, and an empty cache."""
+    made = Trainer()
+    monkeypatch.setattr(compiled, "train_many", made)
+    monkeypatch.setenv("COURSEKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COURSEKIT_QUIET", "1")
+    return made
+
+
+def six():
+    return experiments.grid(SMALL, reduction=["sum", "episode_mean"], lr=[0.01, 0.02, 0.04])
+
+
+# The grid
+
+
+def test_a_grid_is_every_combination_the_last_axis_fastest():
+    found = [(c.reduction, c.lr) for c in six()]
+    assert found == [(r, lr) for r in ("sum", "episode_mean") for lr in (0.01, 0.02, 0.04)]
+    assert {dataclasses.replace(c, reduction="sum", lr=0.02) for c in six()} == {SMALL}
+    assert experiments.grid() == (Config(),)
+    assert experiments.grid(hidden=[(3,), (4,)])[1].hidden == (4,)
+
+
+def test_numpy_values_become_plain_ones():
+    (first, *_) = experiments.grid(lr=np.geomspace(0.01, 0.1, 3), episodes=np.array([2]))
+    assert type(first.lr) is float
+    assert type(first.episodes) is int
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"lrate": [1], "b": [2]}, "b, lrate unknown; choose from: env_id, gamma, weight"),
+        ({"lr": []}, "lr has no values, so the grid is empty"),
+        ({"reduction": "sum"}, "reduction='sum' must be a list of values, such as ['sum']"),
+        ({"lr": 0.1}, "lr=0.1 must be a list of values, such as [0.1]"),
+        ({"lr": [0.1, -1]}, "lr -1 must be above 0"),
+    ],
+)
+def test_a_grid_that_makes_no_sense_is_refused(axes, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiments.grid(**axes)
+
+
+@pytest.mark.parametrize(
+    ("grid", "seeds", "message"),
+    [
+        ((), [1], "a grid of 0 configs and 1 seeds: nothing to run"),
+        ((SMALL,), [], "a grid of 1 configs and 0 seeds: nothing to run"),
+        ((SMALL,), [1, 2, 1, 3, 3], "seeds repeat: 1, 3."),
+        ((SMALL,), [1, np.uint32(1)], "seeds repeat: 1."),
+        ((SMALL, Config(), SMALL), [1], "configs repeat: Config(env_id='CartPole-v1'"),
+        ((SMALL,), [1, 2.5], "seed 2.5 must be a whole number"),
+        ((SMALL,), [-1], "seed -1 must be a whole number, 0 or above"),
+        ([{"lr": 1}], [1], "{'lr': 1} is no train.Config"),
+    ],
+)
+def test_a_run_that_makes_no_sense_is_refused_before_anything_runs(grid, seeds, message, trainer):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiments.run(grid, seeds)
+    assert trainer.calls == []
+
+
+# The table and the curves
+
+
+def test_the_table_has_a_row_for_each_config_and_seed_with_its_own_numbers(trainer):
+    table, curves = experiments.run(six(), SEEDS)
+    assert len(table) == 6 * 20
+    assert not table.duplicated(["reduction", "lr", "seed"]).any()
+    assert set(experiments.FIELDS) <= set(table)
+    for row in table.sample(15, random_state=1).to_dict("records"):
+        config = Config(**{name: row[name] for name in experiments.FIELDS})
+        returns, lengths, norms = arrays_of(config, row["seed"])
+        assert row["area"] == pytest.approx(returns.mean())
+        assert row["steps"] == lengths.sum()
+        learner = list(SEEDS).index(row["seed"])
+        for kept, own in zip(curves[config], (returns, lengths, norms), strict=True):
+            np.testing.assert_array_equal(kept[learner], own)
+
+
+def test_the_order_of_grid_and_seeds_changes_no_number(trainer):
+    table, _ = experiments.run(six(), SEEDS, cache=False)
+    other, _ = experiments.run(six()[::-1], list(SEEDS)[::-1], cache=False, jobs=1)
+    order = ["reduction", "lr", "seed"]
+    pd.testing.assert_frame_equal(
+        table.sort_values(order, ignore_index=True), other.sort_values(order, ignore_index=True)
+    )
+
+
+def test_a_list_of_widths_serves_as_a_tuple(trainer):
+    (config,) = experiments.run([dataclasses.replace(SMALL, hidden=[5])], range(4)).curves
+    assert config == SMALL
+
+
+def test_it_trains_what_train_trains(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSEKIT_CACHE", str(tmp_path))
+    grid = experiments.grid(SMALL, reduction=["sum", "episode_mean"])
+    for again in range(2):  # computed, then read
+        found = experiments.run(grid, [3, 4], progress=False)
+        for config in grid:
+            for learner, seed in enumerate([3, 4]):
+                own = train.train(config, seed)
+                np.testing.assert_array_equal(found.curves[config].lengths[learner], own.lengths)
+                np.testing.assert_array_equal(found.curves[config].returns[learner], own.returns)
+        if not again:
+            monkeypatch.setattr(compiled, "train_many", None)
+
+
+def test_another_backend_of_joblib_can_be_chosen_outside(trainer):
+    with joblib.parallel_config(backend="sequential"):
+        found = experiments.run(six(), SEEDS, cache=False)
+    pd.testing.assert_frame_equal(found.table, experiments.run(six(), SEEDS).table)
+
+
+def test_a_bar_is_drawn_unless_silence_was_asked_for(trainer, monkeypatch, capsys):
+    experiments.run(six(), SEEDS, cache=False)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.delenv("COURSEKIT_QUIET")
+    experiments.run(six(), SEEDS, cache=False, progress=False)
+    assert capsys.readouterr() == ("", "")
+    experiments.run(six(), SEEDS, cache=False)
+    assert "0/12" in capsys.readouterr().err
+
+
+# What is kept
+
+
+def test_a_second_run_trains_nothing_and_more_seeds_or_configs_train_what_is_new(trainer):
+    first = experiments.run(six()[:5], SEEDS)
+    assert len(trainer.calls) == 10
+    again = experiments.run(six()[:5], SEEDS)
+    assert len(trainer.calls) == 10
+    pd.testing.assert_frame_equal(first.table, again.table)
+    experiments.run(six(), range(20, 52))
+    assert len(trainer.calls) == 10 + 5 + 2  # seeds 36 to 51 of five configs, both of the sixth
+
+
+@pytest.mark.parametrize("change", [f.name for f in dataclasses.fields(Config)])
+def test_every_field_of_the_settings_is_part_of_the_key(change, trainer):
+    other = {"env_id": "Acrobot-v1", "hidden": (6,), "weight": "whole_return", "optimiser": "sgd"}
+    other |= {"reduction": "step_mean", "activation": "tanh", "baseline": "running_mean"}
+    other |= {"standardise": "per_batch", "episodes": 4, "updates": 8}
+    value = other.get(change, getattr(SMALL, change) * 0.5 if change not in other else None)
+    experiments.run([SMALL], range(4))
+    experiments.run([dataclasses.replace(SMALL, **{change: value})], range(4))
+    assert len(trainer.calls) == 2
+
+
+def interrupted(*args, **options):
+    """The message of the Ctrl-C that ends a run."""
+
+    def run():
+        experiments.run(*args, **options)
+        time.sleep(5)  # where the signal comes late
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run()
+    return str(caught.value)
+
+
+def test_ctrl_c_keeps_the_finished_pieces_and_the_next_run_goes_on(trainer, tmp_path):
+    def press(number):
+        if number == 8:
+            time.sleep(0.05)  # what is finished is being kept
+            _thread.interrupt_main()
+            time.sleep(0.1)
+
+    trainer.before = press
+    said = interrupted(six(), SEEDS, jobs=1)
+    kept = len(list((tmp_path / "cache").rglob("output.pkl")))
+    assert 5 <= kept < 12
+    assert said == (
+        f"{kept} of 12 pieces are kept in {tmp_path / 'cache'}: the same call goes on from there"
+    )
+    time.sleep(0.2)  # the piece under way ends
+    trainer.before, trainer.calls = lambda number: None, []
+    found = experiments.run(six(), SEEDS)
+    assert len(trainer.calls) == 12 - kept
+    pd.testing.assert_frame_equal(found.table, experiments.run(six(), SEEDS, cache=False).table)
+
+
+def test_ctrl_c_without_a_cache_says_that_all_is_lost(trainer):
+    trainer.before = lambda number: (_thread.interrupt_main(), time.sleep(0.1))
+    assert "pieces are lost" in interrupted(six(), SEEDS, cache=False)
+
+
+def test_an_error_in_one_piece_keeps_the_others(trainer):
+    def fail(number):
+        if number == 6:
+            time.sleep(0.05)
+            raise FloatingPointError("piece six")
+
+    trainer.before = fail
+    with pytest.raises(FloatingPointError, match="piece six"):
+        experiments.run(six(), SEEDS, jobs=1)
+    trainer.before, trainer.calls = lambda number: None, []
+    experiments.run(six(), SEEDS)
+    assert 7 <= len(trainer.calls) <= 8
+
+
+def test_a_damaged_piece_alone_is_trained_again_and_a_warning_names_it(trainer, tmp_path):
+    first = experiments.run(six(), SEEDS)
+    path = sorted(tmp_path.rglob("output.pkl"))[3]
+    path.write_bytes(path.read_bytes()[:-9])
+    trainer.calls = []
+    with pytest.warns(RuntimeWarning, match="is damaged") as caught:
+        again = experiments.run(six(), SEEDS)
+    assert len(caught) == len(trainer.calls) == 1
+    assert experiments.key(*trainer.calls[0]) in str(caught[0].message)
+    assert caught[0].filename == __file__
+    pd.testing.assert_frame_equal(first.table, again.table)
+    experiments.run(six(), SEEDS)
+    assert len(trainer.calls) == 1
+
+
+def test_a_folder_that_can_not_be_written_changes_no_number(trainer, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.warns(RuntimeWarning, match="results are not kept") as caught:
+        found = experiments.run(six(), SEEDS, cache=tmp_path / "file")
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    pd.testing.assert_frame_equal(found.table, experiments.run(six(), SEEDS).table)
+
+
+def test_a_disk_that_fills_up_is_said_once_and_the_run_goes_on(trainer, monkeypatch):
+    from joblib import _store_backends as backends
+
+    write, done = backends.concurrency_safe_write, []
+
+    def writes(what, name, function):
+        done.append(name)
+        if len(done) > 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(what, name, function)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backends, "concurrency_safe_write", writes)
+        with pytest.warns(RuntimeWarning, match="No space left on device") as caught:
+            found = experiments.run(six(), SEEDS)
+    assert len(caught) == 1
+    assert len(trainer.calls) == 12
+    pd.testing.assert_frame_equal(found.table, experiments.run(six(), SEEDS).table)
+    assert 12 < len(trainer.calls) < 24  # what fitted was kept
+
+
+# Measures
+
+
+def curve(*levels, each=2):
+    """(1, U, 1): ``each`` updates at each level."""
+    return np.repeat(np.array(levels, dtype=float), each)[None, :, None]
+
+
+def test_the_measures_of_two_learners_are_those_made_by_hand():
+    returns = np.array([[1, 3], [2, 4], [9, 7], [8, 8], [6, 4], [0, 2], [1, 1]], dtype=float)
+    returns = np.stack([returns, -returns[::-1]])  # (2, 7, 2); a sixth is 2 updates
+    found = experiments.measures(returns)
+    np.testing.assert_allclose(found["area"], [4, -4])
+    np.testing.assert_allclose(found["first"], [2.5, -1])
+    np.testing.assert_allclose(found["last"], [1, -2.5])
+    np.testing.assert_allclose(found["peak"], [8, -1])
+
+
+START = np.array([8.0, 12.0])  # two bystanders: with a third at 10 update 0 has m = 10, s = 1.6
+
+
+def collapsed(*levels):
+    """Whether a learner with six levels collapses, beside two that stay at 8 and 12."""
+    beside = [curve(*[level] * 6) for level in START]
+    return experiments.measures(np.concatenate([curve(*levels), *beside]))["collapsed"][0]
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ((10, 20, 50, 80, 80, 40), True),  # gained 70, kept 30
+        ((10, 20, 50, 80, 80, 50), False),  # kept 40
+        ((10, 20, 50, 80, 80, 80), False),
+        ((10, 11, 10, 9, 11, 9), False),  # never above the spread of its first episodes
+        ((10, 9, 8, 7, 6, 5), False),  # sank, had nothing to lose
+        ((10, 90, 90, 10, 10, 10), True),
+    ],
+)
+def test_a_collapse_is_the_loss_of_more_than_half_of_a_clear_gain(levels, expected):
+    assert collapsed(*levels) == expected
+    shifted = [np.concatenate([curve(*levels), *(curve(*[s] * 6) for s in START)]) - 500]
+    assert experiments.measures(shifted[0])["collapsed"][0] == expected  # negative returns
+
+
+def test_a_ratio_to_the_peak_would_see_other_collapses():
+    """The mutant: last < peak/2 is wrong where returns are negative."""
+    levels = np.array([-500, -400, -100, -100, -100, -450.0])
+    found = experiments.measures(np.concatenate([curve(*levels), curve(*[-500] * 6)]))
+    assert found["collapsed"].tolist() == [True, False]
+    assert -500 < -500 / 2  # it would call the second, which never learned, a collapse
+
+
+def test_a_fast_learner_that_falls_at_once_has_collapsed_though_its_first_sixth_was_high():
+    returns = np.concatenate([[10.0], [200] * 5, [10] * 30])[None, :, None]
+    found = experiments.measures(np.concatenate([returns, 0 * returns + 10]))
+    assert found["first"][0] > 100
+    assert found["collapsed"].tolist() == [True, False]
+
+
+def test_a_run_of_one_update_has_measures():
+    found = experiments.measures(np.array([[[3.0, 5.0]], [[1.0, 1.0]]]))
+    assert found["area"].tolist() == found["peak"].tolist() == found["last"].tolist() == [4, 1]
+    assert not found["collapsed"].any()
+
+
+# Scores
+
+
+def table():
+    """Two arms, three rates, eight seeds; arm "sum" is best at .02, "step_mean" at .04 (the edge);
+    one wild seed would move the mean and not the interquartile mean."""
+    level = {("sum", 0.01): 1, ("sum", 0.02): 5, ("sum", 0.04): 2}
+    level |= {("step_mean", 0.01): 1, ("step_mean", 0.02): 3, ("step_mean", 0.04): 4}
+    rows = [
+        {"reduction": r, "lr": lr, "seed": s, "area": 1000.0 if (s, lr) == (0, 0.01) else v + s / 8}
+        for (r, lr), v in level.items()
+        for s in range(8)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_best_rate_of_each_arm_and_whether_it_lies_on_the_edge():
+    found = experiments.best(table(), ["reduction"])
+    assert found.to_dict("list") == {
+        "reduction": ["sum", "step_mean"],
+        "lr": [0.02, 0.04],
+        "area": [5 + 3.5 / 8, 4 + 3.5 / 8],
+        "edge": [False, True],
+    }
+    assert table().groupby(["reduction", "lr"])["area"].mean().idxmax()[1] == 0.01  # the mutant
+
+
+def test_a_score_is_the_interquartile_mean_with_its_interval():
+    found = experiments.score(table(), ["reduction", "lr"], seed=0)
+    assert found["n"].tolist() == [8] * 6
+    one = table().query("reduction == 'step_mean' and lr == 0.02")["area"]
+    row = found.query("reduction == 'step_mean' and lr == 0.02").iloc[0]
+    assert row["area"] == stats.interquartile_mean(one)
+    assert (row["low"], row["high"]) == stats.bootstrap_interval(one, 0)
+    assert row["low"] < row["area"] < row["high"]
+
+
+def test_an_arm_that_mixes_configs_or_a_missing_column_is_refused():
+    settings = {name: str(value) for name, value in vars(SMALL).items()}
+    whole = table().assign(**settings | dict(table()[["reduction", "lr"]]))
+    with pytest.raises(ValueError, match=r"mixes configs; add to by what varies: \['reduction'\]"):
+        experiments.score(whole, ["lr"], seed=0)
+    with pytest.raises(ValueError, match=r"mixes configs; .* varies: \['reduction'\]"):
+        experiments.best(whole, ["env_id"])
+    with pytest.raises(ValueError, match=r"no column \['areas'\]; the table has \['reduction'"):
+        experiments.best(table(), ["reduction"], metric="areas")
+    with pytest.raises(ValueError, match="fewer than 4"):
+        experiments.score(table().query("seed < 3"), ["reduction", "lr"], seed=0)
+
+
+def test_the_cache_of_these_tests_is_not_the_readers(trainer, tmp_path):
+    assert os.environ["COURSEKIT_CACHE"].startswith(str(tmp_path))
