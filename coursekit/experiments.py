@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,6 +73,7 @@ def run(
     grid: Sequence[Config],
     seeds: Sequence[int],
     *,
+    rates: Callable[[Config], Sequence[float]] | None = None,
     jobs: int = 2,
     progress: bool = True,
     cache: Path | str | bool | None = None,
@@ -82,11 +83,14 @@ def run(
     The work goes through joblib in pieces of ``CHUNK`` seeds: another backend that can return a
     generator (loky, Dask) is chosen outside, by ``joblib.parallel_config(backend=…)``. ``cache``:
     the folder; None for the usual one; False for none. Ctrl-C keeps every finished piece. The bar
-    is silent where COURSEKIT_QUIET is set. ValueError: an empty grid, no seeds, repeated ones.
+    is silent where COURSEKIT_QUIET is set. ``rates(config)`` gives each seed a rate of its own, in
+    place of ``config.lr``: a sweep, of which ``lr`` in the table is the x-axis.
+    ValueError: an empty grid, no seeds, repeated ones, another number of rates than of seeds.
     """
     grid, seeds = checked(grid, seeds)
-    chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
-    pieces = [(config, chunk) for chunk in chunks for config in grid]  # every config early
+    by_config = {config: rates_of(config, seeds, rates) for config in grid}
+    cuts = [slice(i, i + CHUNK) for i in range(0, len(seeds), CHUNK)]
+    pieces = [(c, seeds[cut], by_config[c][cut]) for cut in cuts for c in grid]  # all configs early
     store = Cache(cache)
     found = {}
     for piece in pieces:
@@ -110,25 +114,37 @@ def run(
     finally:
         bar.close()
     store.trim()
+    parts = {config: [found[piece] for piece in pieces if piece[0] == config] for config in grid}
     curves = {
-        config: Curves(*map(np.concatenate, zip(*(found[config, c] for c in chunks), strict=True)))
-        for config in grid
+        config: Curves(*map(np.concatenate, zip(*part, strict=True)))
+        for config, part in parts.items()
     }
-    frames = [rows(config, seeds, curve) for config, curve in curves.items()]
+    frames = [rows(config, seeds, by_config[config], curve) for config, curve in curves.items()]
     return Runs(pd.concat(frames, ignore_index=True), curves)
 
 
-def work(config: Config, seeds: tuple[int, ...]) -> tuple[tuple, Arrays]:
+def work(config: Config, seeds: tuple[int, ...], rates: tuple[float, ...]) -> tuple[tuple, Arrays]:
     """One piece: what it was, and ``returns, lengths, grad_norm`` of its learners."""
     from coursekit import compiled  # numba loads here: a run that is wholly kept does without
 
-    many = compiled.train_many(config, seeds, threads=1)
-    return (config, seeds), (many.returns, many.lengths, many.grad_norm)
+    many = compiled.train_many(config, seeds, lr=rates, threads=1)
+    return (config, seeds, rates), (many.returns, many.lengths, many.grad_norm)
 
 
-def key(config: Config, seeds: tuple[int, ...]) -> str:
-    """All settings and the seeds as one text."""
-    return json.dumps({**dataclasses.asdict(config), "seeds": seeds}, default=np.generic.item)
+def key(config: Config, seeds: tuple[int, ...], rates: tuple[float, ...]) -> str:
+    """All settings, the seeds and their rates as one text."""
+    settings = dataclasses.asdict(config) | {"seeds": seeds, "lr": rates}
+    return json.dumps(settings, default=np.generic.item)
+
+
+def rates_of(
+    config: Config, seeds: tuple[int, ...], rates: Callable[[Config], Sequence[float]] | None
+) -> tuple[float, ...]:
+    """One rate a seed: those asked for, or the config's own; ValueError for another number."""
+    given = [config.lr] * len(seeds) if rates is None else list(rates(config))
+    if len(given) != len(seeds):
+        raise ValueError(f"{len(given)} rates given for {len(seeds)} seeds; give one for each")
+    return tuple(float(rate) for rate in given)
 
 
 def checked(grid, seeds) -> tuple[tuple[Config, ...], tuple[int, ...]]:
@@ -151,10 +167,13 @@ def checked(grid, seeds) -> tuple[tuple[Config, ...], tuple[int, ...]]:
     return grid, seeds
 
 
-def rows(config: Config, seeds: tuple[int, ...], curve: Curves) -> pd.DataFrame:
+def rows(
+    config: Config, seeds: tuple[int, ...], rates: tuple[float, ...], curve: Curves
+) -> pd.DataFrame:
     """The rows of one config."""
     settings = {name: [getattr(config, name)] * len(seeds) for name in FIELDS}
     steps = curve.lengths.sum((1, 2))
+    settings["lr"] = rates
     return pd.DataFrame({**settings, "seed": seeds, "steps": steps, **measures(curve.returns)})
 
 

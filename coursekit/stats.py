@@ -53,6 +53,24 @@ def interquartile_mean(values: Array, axis: int = -1) -> Array:
     return stats.trim_mean(checked(values, axis), 0.25, axis=axis)
 
 
+def sliding(x: Array, y: Array, window: int) -> tuple[Array, Array, Array, Array]:
+    """y against x, smoothed: interquartile mean and quartiles of each ``window`` neighbours in x.
+
+    (n,), (n,) -> the windows' middles in x (geometric means: x > 0), interquartile means, lower and
+    upper quartiles, each (n − window + 1,). ValueError: a window that does not fit, x ≤ 0.
+    """
+    x, y = checked(x, -1), checked(y, -1)
+    if x.shape != y.shape or not FEWEST <= window <= len(x) or not (x > 0).all():
+        raise ValueError(
+            f"x and y of shapes {x.shape}, {y.shape} with a window of {window}: give two lists of "
+            f"one length, x above 0, and a window from {FEWEST} to that length"
+        )
+    order = np.argsort(x)
+    x, y = (np.lib.stride_tricks.sliding_window_view(v[order], window) for v in (x, y))
+    low, high = np.quantile(y, [0.25, 0.75], axis=1)
+    return np.exp(np.log(x).mean(1)), interquartile_mean(y), low, high
+
+
 def bootstrap_interval(
     values: Array,
     seed: int,

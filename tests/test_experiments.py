@@ -35,13 +35,16 @@ class Trainer:
     def __init__(self):
         self.calls, self.before, self.lock = [], lambda number: None, threading.Lock()
 
-    def __call__(self, config, seeds, *, threads):
+    def __call__(self, config, seeds, lr, *, threads):
         assert threads == 1
+        assert len(lr) == len(seeds)
         with self.lock:
-            self.calls.append((config, tuple(seeds)))
+            self.calls.append((config, tuple(seeds), tuple(lr)))
             number = len(self.calls)
         self.before(number)
-        columns = zip(*(arrays_of(config, seed) for seed in seeds), strict=True)
+        pairs = zip(seeds, lr, strict=True)
+        each = (arrays_of(dataclasses.replace(config, lr=rate), seed) for seed, rate in pairs)
+        columns = zip(*each, strict=True)
         return compiled.Many(*map(np.array, columns), params=[])
 
 
@@ -246,6 +249,33 @@ def test_an_error_in_one_piece_keeps_the_others(trainer):
     trainer.before, trainer.calls = lambda number: None, []
     experiments.run(six(), SEEDS)
     assert 7 <= len(trainer.calls) <= 8
+
+
+def test_a_sweep_gives_each_seed_a_rate_of_its_own(trainer):
+    rates = np.geomspace(0.001, 0.1, len(SEEDS))
+    swept = experiments.run([SMALL], SEEDS, rates=lambda config: rates)
+    np.testing.assert_array_equal(swept.table.lr, rates)
+    k = len(SEEDS) - 2  # in another piece than the first
+    alone = experiments.run([dataclasses.replace(SMALL, lr=float(rates[k]))], [SEEDS[k]])
+    np.testing.assert_array_equal(
+        swept.curves[SMALL].returns[k], alone.curves[alone_key(alone)][0][0]
+    )
+    calls = len(trainer.calls)
+    again = experiments.run([SMALL], SEEDS, rates=lambda config: rates)
+    assert len(trainer.calls) == calls
+    pd.testing.assert_frame_equal(swept.table, again.table)
+    experiments.run([SMALL], SEEDS, rates=lambda config: rates[::-1])
+    assert len(trainer.calls) > calls  # other rates are another key
+
+
+def alone_key(runs):
+    (config,) = runs.curves
+    return config
+
+
+def test_a_sweep_with_too_few_rates_is_refused(trainer):
+    with pytest.raises(ValueError, match=r"2 rates given for \d+ seeds"):
+        experiments.run([SMALL], SEEDS, rates=lambda config: [0.1, 0.2])
 
 
 def test_a_damaged_piece_alone_is_trained_again_and_a_warning_names_it(trainer, tmp_path):

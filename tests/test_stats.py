@@ -223,3 +223,29 @@ def test_arms_of_unequal_length_are_refused_with_both_shapes():
 def test_no_resample_at_all_is_refused():
     with pytest.raises(ValueError, match="resamples 0 is below 1"):
         stats.bootstrap_interval(EIGHT, 0, resamples=0)
+
+
+# Sliding windows
+
+
+def test_a_sliding_window_on_hand_made_numbers():
+    x = np.array([8.0, 1.0, 2.0, 4.0, 16.0])
+    y = np.array([40.0, 10.0, 20.0, 30.0, 0.0])
+    middle, mean, low, high = stats.sliding(x, y, 4)
+    np.testing.assert_allclose(middle, [64 ** (1 / 4), 1024 ** (1 / 4)])
+    np.testing.assert_allclose(mean, [25.0, 25.0])  # of 10 20 30 40, of 20 30 40 0: the middle two
+    np.testing.assert_allclose(low, [17.5, 15.0])
+    np.testing.assert_allclose(high, [32.5, 32.5])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "window"),
+    [
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4], 4),
+        ([1, 2, 3, 4], [1, 2, 3, 4], 5),
+        ([0, 1, 2, 3], [1] * 4, 4),
+    ],
+)
+def test_a_window_that_does_not_fit_is_refused(x, y, window):
+    with pytest.raises(ValueError, match="window of"):
+        stats.sliding(np.array(x), np.array(y), window)
