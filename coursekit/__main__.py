@@ -1,4 +1,4 @@
-"""The commands of the course: ``python -m coursekit lab | test | execute``.
+"""The commands of the course: ``python -m coursekit lab | test | execute | bench``.
 
 Starts on the standard library alone. Where what it needs is missing, it makes ``.venv`` (or uses
 the active virtual or conda environment), installs the project there, and goes on inside it.
@@ -43,7 +43,8 @@ def main(argv=None):
         words = sys.argv[1:] if argv is None else argv
         return call([python, "-m", "coursekit", *words])
     try:
-        return {"lab": lab, "test": test, "execute": execute}[args.command](args, rest)
+        commands = {"lab": lab, "test": test, "execute": execute, "bench": bench}
+        return commands[args.command](args, rest)
     except (ValueError, OSError) as error:
         return stop(str(error))
 
@@ -51,7 +52,8 @@ def main(argv=None):
 def parser():
     """The command line; everything that ``test`` does not know goes to pytest."""
     top = argparse.ArgumentParser(prog="python -m coursekit", description=__doc__)
-    commands = top.add_subparsers(dest="command", required=True, metavar="lab | test | execute")
+    names = "lab | test | execute | bench"
+    commands = top.add_subparsers(dest="command", required=True, metavar=names)
     sub = commands.add_parser("lab", help="open the course in JupyterLab")
     sub.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     sub.add_argument("--port", type=int, default=8888, help="the port to try first (8888)")
@@ -60,6 +62,8 @@ def parser():
     sub.add_argument("notebooks", nargs="*", help="paths, names or numbers (02); all by default")
     sub.add_argument("--to", type=Path, metavar="DIR", help="write there instead of in place")
     sub.add_argument("--seed", type=int, metavar="N", help="master seed (0); needs --to")
+    sub = commands.add_parser("bench", help="measure speeds; writes build/bench.json")
+    sub.add_argument("--quick", action="store_true", help="too short to trust: does it run?")
     return top
 
 
@@ -165,6 +169,13 @@ def execute(args, rest):
     from coursekit import publish
 
     return publish.execute(args.notebooks, args.to, args.seed)
+
+
+def bench(args, rest):
+    """Measure speeds; see coursekit.bench."""
+    from coursekit import bench
+
+    return bench.bench(bench.QUICK if args.quick else bench.FULL)
 
 
 def call(words):

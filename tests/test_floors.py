@@ -19,9 +19,9 @@ FLOORS = {
     **dict.fromkeys(["train", "detective"], 3),
     **dict.fromkeys(["compiled"], 4),
     **dict.fromkeys(["experiments", "plots"], 5),
-    **dict.fromkeys(["verify", "checks", "exercises", "publish", "__main__"], 6),
+    **dict.fromkeys(["verify", "checks", "exercises", "publish", "bench", "__main__"], 6),
 }
-DOORS = {("__main__", "publish"), ("exercises", "checks")}
+DOORS = {("__main__", "publish"), ("__main__", "bench"), ("exercises", "checks")}
 FILES = sorted(PACKAGE.rglob("*.py"))
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 

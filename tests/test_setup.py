@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from coursekit import __main__ as entry
-from coursekit import publish
+from coursekit import bench, publish
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = "{}.{}".format(*entry.OLDEST)
@@ -297,7 +297,7 @@ def test_a_python_that_is_too_old_is_told_both_versions(ready, monkeypatch, caps
 def test_no_command_or_an_unknown_one_lists_the_commands(words, ready, capsys):
     with pytest.raises(SystemExit, match="2"):
         entry.main(words)
-    assert re.search("lab.*test.*execute", capsys.readouterr().err)
+    assert re.search("lab.*test.*execute.*bench", capsys.readouterr().err)
     assert ready == []
 
 
@@ -335,6 +335,14 @@ def test_execute_hands_over_names_folder_and_seed(ready, monkeypatch):
     monkeypatch.setattr(publish, "execute", lambda *args: given.append(args) or 0)
     assert entry.main(["execute", "02", "03", "--to", "there", "--seed", "7"]) == 0
     assert given == [(["02", "03"], Path("there"), 7)]
+
+
+@pytest.mark.parametrize(("words", "plan"), [([], bench.FULL), (["--quick"], bench.QUICK)])
+def test_bench_runs_the_full_plan_unless_a_quick_one_was_asked_for(words, plan, ready, monkeypatch):
+    given = []
+    monkeypatch.setattr(bench, "bench", lambda *args: given.append(args) or 0)
+    assert entry.main(["bench", *words]) == 0
+    assert given == [(plan,)]
 
 
 def test_an_error_of_execute_is_a_sentence(ready, capsys):
