@@ -1,0 +1,70 @@
+"""Exercises of notebook 06: the interquartile mean, a running mean, one rate under three names."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit import stats
+from coursekit.checks import Exercise
+
+
+def running(returns, gain=lambda k: max(0.05, 1 / k), late=False):
+    """The baselines used: before each return, or (wrong) after it."""
+    b, used = 0.0, []
+    for k, R in enumerate(returns, start=1):
+        before, b = b, b + gain(k) * (R - b)
+        used.append(b if late else before)
+    return np.array(used)
+
+
+def trimmed(values, low, high):
+    return np.sort(values)[low : len(values) - high].mean()
+
+
+EXERCISES = {
+    "6.1": Exercise(
+        solution=lambda values: stats.interquartile_mean(values),
+        cases=lambda: [
+            (np.array([9.0, 1.0, 100.0, 4.0, 5.0, 2.0, 7.0, 6.0]),),
+            (np.array([3.0, -8.0, 40.0, 1.0, 2.0]),),
+        ],
+        wrong={
+            "that is the mean of all: one lucky learner moves it": np.mean,
+            "that is the median: it keeps one or two values, not the middle half": np.median,
+            "sort first: it is the highest and the lowest that go": (
+                lambda values: values[len(values) // 4 : len(values) - len(values) // 4].mean()
+            ),
+            "drop a quarter at each end, not only the highest": (
+                lambda values: trimmed(values, 0, len(values) // 4)
+            ),
+        },
+    ),
+    "6.2": Exercise(
+        solution=running,
+        cases=lambda: [
+            (np.array([10.0, 20.0, 60.0, 30.0]),),
+            (np.arange(1.0, 40.0) ** 1.5,),
+        ],
+        wrong={
+            "it looks into the future: this return is part of its own baseline": (
+                lambda returns: running(returns, late=True)
+            ),
+            "an ordinary mean never forgets: the step is at least 0.05": (
+                lambda returns: running(returns, lambda k: 1 / k)
+            ),
+            "with 0.05 from the start it takes twenty returns to wake up: use 1/k while larger": (
+                lambda returns: running(returns, lambda k: 0.05)
+            ),
+        },
+    ),
+    "6.3": Exercise(
+        solution=0.01,
+        atol=1e-12,
+        wrong={
+            "the divisor 200 is in, the missing 1/B is not": 0.08,
+            "the missing 1/B is in, the divisor is not": 0.00005,
+            "he did not average, so his lr must be smaller by 8, not larger": 0.64,
+            "that is the old rate: his update would be 8/200 of the other": 0.0004,
+        },
+    ),
+}
