@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import os
 import re
@@ -20,7 +21,10 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-FIRST = "00_start_here.ipynb"
+PICTURES = {  # what the README shows: file -> notebook, cell
+    "stop_or_walk.png": ("00_start_here.ipynb", "flow-figure"),
+    "two_by_two.png": ("06_the_experiment.ipynb", "two-by-two-figure"),
+}
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
@@ -128,21 +132,26 @@ def clean(notebook: NotebookNode, stored: dict[str, Any]) -> NotebookNode:
 
 
 def front_page(rows: list[dict[str, Any]]) -> None:
-    """Write the numbers of this run, and the picture of notebook 00, for the README."""
+    """Write the numbers of this run, and the pictures with their alt text, for the README."""
     equations, claims = (sum(row[kind] for row in rows) for kind in ("equations", "claims"))
     line = f"{equations} equations and {claims} claims in {len(rows)} notebooks"
     path = ROOT / "README.md"
     marks = r"(<!-- verified -->).*?(<!-- /verified -->)"
     text = re.sub(marks, rf"\g<1>{line}\g<2>", path.read_text(encoding="utf-8"))
+    for name, (notebook, cell) in PICTURES.items():
+        alt, data = picture(NOTEBOOKS / notebook, cell)
+        (NOTEBOOKS / name).write_bytes(data)
+        shown = f"![{alt}](notebooks/{name})"
+        text = re.sub(rf"!\[[^\]]*\]\(notebooks/{name}\)", lambda _, shown=shown: shown, text)
     path.write_text(text, encoding="utf-8")
-    picture = re.search(r"base64,([\w+/=]+)", shown_html(NOTEBOOKS / FIRST, "flow-figure"))
-    (NOTEBOOKS / "stop_or_walk.png").write_bytes(base64.b64decode(picture.group(1)))
 
 
-def shown_html(path: Path, identity: str) -> str:
-    """The HTML that a cell of a notebook displays."""
+def picture(path: Path, identity: str) -> tuple[str, bytes]:
+    """Alt text and PNG of the figure that a cell of a notebook shows."""
     cells = {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
-    return cells[identity].outputs[0].data["text/html"]
+    shown = cells[identity].outputs[0].data["text/html"]
+    alt, data = re.search(r'alt="([^"]*)".*base64,([\w+/=]+)', shown, flags=re.DOTALL).groups()
+    return html.unescape(alt), base64.b64decode(data)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -1,7 +1,6 @@
 """The notebooks as documents: what a reader, a lecturer and nbval rely on, for every notebook."""
 
 import ast
-import base64
 import itertools
 import re
 import statistics
@@ -256,9 +255,10 @@ def test_the_readme_quotes_the_numbers_and_the_picture_of_the_notebooks():
     equations, claims = (sum(len(calls(b, kind)) for b in books) for kind in ("equation", "claim"))
     line = f"{equations} equations and {claims} claims in {len(books)} notebooks"
     assert f"<!-- verified -->{line}<!-- /verified -->" in (ROOT / "README.md").read_text("utf-8")
-    picture = publish.shown_html(PATHS[0], "flow-figure").split("base64,")[1].split('"')[0]
-    stored = (ROOT / "notebooks" / "stop_or_walk.png").read_bytes()
-    assert base64.b64decode(picture) == stored
+    for name, (notebook, cell) in publish.PICTURES.items():
+        alt, data = publish.picture(ROOT / "notebooks" / notebook, cell)
+        assert (ROOT / "notebooks" / name).read_bytes() == data
+        assert f"![{alt}](notebooks/{name})" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_ruff_finds_nothing_in_package_tests_and_notebooks():

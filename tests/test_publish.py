@@ -241,13 +241,18 @@ def test_the_course_itself_is_found_where_nothing_is_named():
 
 def test_the_front_page_gets_the_numbers_and_the_picture_of_a_full_run(tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
-    readme.write_text("a <!-- verified -->old<!-- /verified --> b", "utf-8")
-    shown = nbformat.v4.new_output("display_data", {"text/html": '<img src="x;base64,UE5H">'})
-    cell = nbformat.v4.new_code_cell("", id="flow-figure", outputs=[shown])
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / publish.FIRST)
+    before = "a <!-- verified -->old<!-- /verified --> b ![old](notebooks/stop_or_walk.png) c"
+    readme.write_text(before, "utf-8")
+    shown = nbformat.v4.new_output(
+        "display_data", {"text/html": '<img alt="p &lt; 3" src="x;base64,UE5H">'}
+    )
+    for name, identity in publish.PICTURES.values():
+        cell = nbformat.v4.new_code_cell("", id=identity, outputs=[shown])
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / name)
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     monkeypatch.setattr(publish, "NOTEBOOKS", tmp_path)
     publish.front_page([{"equations": 3, "claims": 2}, {"equations": 4, "claims": 0}])
     line = "7 equations and 2 claims in 2 notebooks"
-    assert readme.read_text("utf-8") == f"a <!-- verified -->{line}<!-- /verified --> b"
+    after = f"a <!-- verified -->{line}<!-- /verified --> b ![p < 3](notebooks/stop_or_walk.png) c"
+    assert readme.read_text("utf-8") == after
     assert (tmp_path / "stop_or_walk.png").read_bytes() == b"PNG"
