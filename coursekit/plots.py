@@ -107,6 +107,22 @@ def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
         ax.set_title(f"t = {t}", fontsize=9)
 
 
+def vector_field(ax: Axes, x: np.ndarray, y: np.ndarray, field: np.ndarray, colour: str) -> None:
+    """Arrows of one length, centred on the points: the direction of a field, not its size.
+
+    ``x`` (X,), ``y`` (Y,): the grid; ``field`` (Y, X, 2): the vector at (x[i], y[j]) is
+    ``field[j, i]``. A point where it is zero gets no arrow. ValueError where shapes disagree.
+    """
+    x, y, field = (np.asarray(values, dtype=np.float64) for values in (x, y, field))
+    if field.shape != (len(y), len(x), 2):
+        raise ValueError(f"field has shape {field.shape}; x and y say {(len(y), len(x), 2)}")
+    size = np.linalg.norm(field, axis=-1)
+    X, Y = np.meshgrid(x, y)
+    keep = size > 0
+    U, V = (field[keep] / size[keep][:, None]).T
+    ax.quiver(X[keep], Y[keep], U, V, color=colour, pivot="mid", scale=1.6 * len(x), alpha=0.6)
+
+
 def slope(x: np.ndarray, y: np.ndarray) -> float:
     """The slope of the least-squares line through (log x, log y): the exponent of a power law."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)

@@ -139,3 +139,25 @@ def test_rounding_leaves_no_minus_zero_and_gives_numbers_for_numbers():
     assert str(plots.rounded([-1e-9, 0.12345])) == "[0.     0.1234]"
     assert plots.rounded(0.126, 2) == 0.13
     assert type(plots.rounded(1.0)) is float
+
+
+# vector_field: two rows, three columns, one vector zero, lengths that differ
+
+FIELD = np.array([[[3.0, 4.0], [0.0, 0.0], [0.0, -2.0]], [[-1.0, 0.0], [5.0, 0.0], [1.0, 1.0]]])
+
+
+def test_a_vector_field_shows_directions_at_their_points_and_leaves_out_zeros(ax):
+    plots.vector_field(ax, [10.0, 20.0, 30.0], [1.0, 2.0], FIELD, "black")
+    (arrows,) = ax.collections
+    drawn = {(x, y): (u, v) for (x, y), u, v in zip(arrows.XY, arrows.U, arrows.V, strict=True)}
+    half = 0.5**0.5
+    assert drawn.keys() == {(10, 1), (30, 1), (10, 2), (20, 2), (30, 2)}
+    np.testing.assert_allclose(drawn[10, 1], (0.6, 0.8))
+    np.testing.assert_allclose(drawn[30, 1], (0, -1))
+    np.testing.assert_allclose(drawn[10, 2], (-1, 0))
+    np.testing.assert_allclose(drawn[30, 2], (half, half))
+
+
+def test_a_vector_field_of_another_shape_is_rejected_with_both_shapes(ax):
+    with pytest.raises(ValueError, match=r"field has shape \(2, 3, 2\); .* \(3, 2, 2\)"):
+        plots.vector_field(ax, [1.0, 2.0], [1.0, 2.0, 3.0], FIELD, "black")

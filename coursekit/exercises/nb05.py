@@ -1,0 +1,61 @@
+"""Exercises of notebook 05: what the mean prefers, what a baseline does to it, N without one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit.checks import Exercise
+
+
+def rest_law(law, B):
+    rest = np.ones(1)
+    for _ in range(B - 1):
+        rest = np.convolve(rest, law)
+    return rest
+
+
+EXERCISES = {
+    "5.1": Exercise(
+        solution=3.0,
+        wrong={
+            "that is where the sum changes its mind: the walk's payment is divided by 3": 1.0,
+            "upside down: the walk's payment is divided by 3, it must be larger than 1": 1 / 3,
+            "the walk has three steps, not two": 2.0,
+            "that is what stop or walk pays; the mean stops there": 1.5,
+        },
+    ),
+    "5.2": Exercise(
+        solution=lambda n, b: (n - b) / n,
+        cases=lambda: [(np.array([2.0, 10.0, 50.0]), 10.0), (np.array([1.0, 7.0]), 3.5)],
+        wrong={
+            "this is the weight under the sum: divide the episode by its length": (
+                lambda n, b: n - b
+            ),
+            "the baseline is divided as well: it stands inside the mean": lambda n, b: n / n - b,
+            "that is the weight without a baseline: 1, whatever the length": lambda n, b: n / n,
+            "the sign is reversed: a long episode is better than the baseline": (
+                lambda n, b: (b - n) / n
+            ),
+        },
+    ),
+    "5.3": Exercise(
+        solution=rest_law,
+        cases=lambda: [
+            (np.array([0.0, 0.5, 0.0, 0.5]), 3),
+            (np.array([0.0, 0.2, 0.3, 0.5]), 2),
+            (np.array([0.0, 0.6, 0.4]), 1),
+        ],
+        wrong={
+            "one episode too many: these are the other B - 1, without the first": (
+                lambda law, B: rest_law(law, B + 1)
+            ),
+            "one episode is missing: there are B - 1 others": (
+                lambda law, B: rest_law(law, max(B - 1, 1))
+            ),
+            "probabilities of sums are convolved, not multiplied place by place": (
+                lambda law, B: law ** (B - 1)
+            ),
+            "that is the law of one episode; there are B - 1 of them": lambda law, B: law,
+        },
+    ),
+}
