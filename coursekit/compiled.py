@@ -7,6 +7,7 @@ Axes: ``L`` learners, ``U`` updates, ``B`` episodes, ``O`` observation, ``H`` hi
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -15,6 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from coursekit import backprop, envs, kernel, policies, train
+
+AHEAD = 16  # how many whole episodes' worth of uniform numbers are drawn at once
 
 
 class Many(NamedTuple):
@@ -41,7 +44,7 @@ def train_many(
     Raises ValueError for no or repeated seeds, rates that are not above 0, an environment that is
     not compiled or has no discrete actions, and for other than one hidden layer.
     """
-    seeds = [int(seed) for seed in seeds]
+    seeds = [operator.index(seed) for seed in seeds]  # 1.5 is no seed
     rates = np.full(len(seeds), config.lr) if lr is None else np.asarray(lr, dtype=float)
     rates = np.broadcast_to(rates, len(seeds)) if rates.ndim == 0 else rates
     _guard(config, seeds, rates)
@@ -78,7 +81,7 @@ def _one(config: train.Config, seed: int, lr: float) -> tuple[kernel.Log, dict[s
     env_seeds = [int(stream.generate_state(1)[0]) for stream in for_lanes[::2]]
     starts = [envs.reset(config.env_id, np.random.default_rng(s), U + 1) for s in env_seeds]
     rngs = [np.random.default_rng(stream) for stream in for_lanes[1::2]]
-    uniform = np.empty((B, max(16 * spec.limit, 4096)))
+    uniform = np.empty((B, AHEAD * spec.limit))
     stream = kernel.Stream(
         # the first reset is the one that seeds; as in train, it is never played
         states=np.stack([states[1:] for states, _ in starts], axis=1),

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +20,7 @@ from numba import njit
 
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, PENDULUM = range(4)
 State = tuple[float, float, float, float]
+SOURCES = ("envs", "baselines", "backprop", "kernel")  # what compiled code is made from
 
 
 class Spec(NamedTuple):
@@ -42,9 +46,20 @@ def compiled(function: Callable | None = None, **options) -> Callable:
         return lambda function: compiled(function, **options)
     options = {"nogil": True, "error_model": "numpy"} | options
     try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # numba found no folder that it may write to
+        kept = njit(cache=True, **options)(function)
+        # numba's own stamp is that of the function's file; it does not look into callees, so that
+        # a change in ``envs`` would leave an old step in the kept ``kernel.learn``
+        kept._cache._cache_file._source_stamp = _sources()
+        return kept
+    except (RuntimeError, AttributeError):  # no folder that it may write to; no such stamp
         return njit(**options)(function)
+
+
+@cache
+def _sources() -> str:
+    """A hash of all sources that compiled code is made from."""
+    folder = Path(__file__).parent
+    return sha256(b"".join((folder / f"{name}.py").read_bytes() for name in SOURCES)).hexdigest()
 
 
 def spec(env_id: str) -> Spec:

@@ -59,10 +59,12 @@ class Config:
         for name in ("lr", "divisor", "episodes", "updates"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0 and finite")
-        if self.weight == "whole_return" and self.standardise == "per_episode":
+        alone = self.standardise == "per_batch" and self.episodes == 1
+        if self.weight == "whole_return" and (self.standardise == "per_episode" or alone):
             raise ValueError(
-                "standardise 'per_episode' leaves nothing of weight 'whole_return', which is one "
-                "number at every step of an episode; use 'reward_to_go' or 'per_batch'"
+                f"standardise {self.standardise!r} leaves nothing of weight 'whole_return', which "
+                "is one number at every step of an episode; use 'reward_to_go', or 'per_batch' "
+                "with several episodes"
             )
         widths = self.hidden if isinstance(self.hidden, tuple | list) else (0,)
         if not all(isinstance(width, int) and width > 0 for width in widths):

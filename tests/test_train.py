@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from coursekit import losses, train
+from coursekit import baselines, losses, train
 
 TINY = {"hidden": (5,), "episodes": 3, "updates": 3, "lr": 0.02, "gamma": 0.9}
 every_way = pytest.mark.parametrize("reduction", ["loop", *losses.REDUCTIONS])
@@ -36,8 +36,15 @@ def backward(weights, obs, action):
     return [np.outer(dhidden, obs), dhidden, np.outer(dlogits, hidden), dlogits]
 
 
-def sgd_by_hand(seed, reduction, weight, B, updates, lr, gamma):
-    """REINFORCE on CartPole in NumPy, nothing shared with the package; (weights, lengths)."""
+def standardised(values):
+    values = np.array(values)
+    return list((values - values.mean()) / (values.std() + 1e-8))
+
+
+def sgd_by_hand(
+    seed, reduction, weight, B, updates, lr, gamma, baseline="none", standardise="none"
+):
+    """REINFORCE on CartPole in NumPy, nothing shared with the package: weights, lengths, norms."""
     for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * B)
     rng = np.random.default_rng(for_weights)
     shapes = [((5, 4), 4), ((5,), 4), ((2, 5), 5), ((2,), 5)]
@@ -47,7 +54,7 @@ def sgd_by_hand(seed, reduction, weight, B, updates, lr, gamma):
         env = gymnasium.make("CartPole-v1")
         env.reset(seed=int(for_lanes[2 * k].generate_state(1)[0]))
         lanes.append((env, np.random.default_rng(for_lanes[2 * k + 1])))
-    lengths = []
+    lengths, norms, past = [], [], []
     for _ in range(updates):
         batch = []
         for env, draws in lanes:
@@ -59,8 +66,27 @@ def sgd_by_hand(seed, reduction, weight, B, updates, lr, gamma):
                 obs, ended = after.astype(np.float64), terminated or truncated
             batch.append(steps)
         lengths.append([len(steps) for steps in batch])
+        whole = [[sum(gamma ** (k - t) * r for k, (*_, r) in enumerate(steps) if k >= t)
+                  for t in range(len(steps))] for steps in batch]  # fmt: skip
+        if weight == "whole_return":
+            whole = [[G[0]] * len(G) for G in whole]
+        b = np.zeros(500)  # from the batches before this one; few, so that it is their plain mean
+        if baseline == "running_mean" and past:
+            b[:] = np.mean([np.mean([G[0] for G in old]) for old in past])
+        if baseline == "per_time_step":
+            for t in range(500):
+                means = [np.mean([G[t] for G in old if len(G) > t]) for old in past
+                         if max(map(len, old)) > t]  # fmt: skip
+                b[t] = np.mean(means) if means else 0.0
+        past.append(whole)
+        used = [[w - b[t] for t, w in enumerate(G)] for G in whole]
+        if standardise == "per_episode":
+            used = [standardised(G) for G in used]
+        if standardise == "per_batch":
+            together = iter(standardised([w for G in used for w in G]))
+            used = [[next(together) for _ in G] for G in used]
         grads = [np.zeros_like(x) for x in weights]
-        for steps, n in zip(batch, lengths[-1], strict=True):
+        for steps, row, n in zip(batch, used, lengths[-1], strict=True):
             factor = {
                 "loop": 1 / B,
                 "sum": 1 / B,
@@ -68,24 +94,121 @@ def sgd_by_hand(seed, reduction, weight, B, updates, lr, gamma):
                 "step_mean": 1 / sum(lengths[-1]),
                 "constant": 1 / (B * 100),
             }[reduction]
-            for t, (obs, action, _) in enumerate(steps):
-                start = t if weight == "reward_to_go" else 0
-                G = sum(gamma ** (k - start) * steps[k][2] for k in range(start, n))
+            for (obs, action, _), w in zip(steps, row, strict=True):
                 for total, g in zip(grads, backward(weights, obs, action), strict=True):
-                    total += factor * G * g
+                    total += factor * w * g
+        norms.append(np.sqrt(sum((g**2).sum() for g in grads)))
         weights = [x - lr * g for x, g in zip(weights, grads, strict=True)]
-    return weights, lengths
+    return weights, lengths, norms
 
 
 @pytest.mark.parametrize("weight", sorted(losses.WEIGHTS))
 @every_way
 def test_two_sgd_updates_are_those_written_by_hand_in_numpy(reduction, weight):
     result = run(optimiser="sgd", reduction=reduction, weight=weight, updates=2)
-    by_hand, lengths = sgd_by_hand(1, reduction, weight, B=3, updates=2, lr=0.02, gamma=0.9)
+    by_hand, lengths, norms = sgd_by_hand(1, reduction, weight, B=3, updates=2, lr=0.02, gamma=0.9)
     assert len(set(lengths[0])) > 1  # with equal lengths the reductions could not differ
     np.testing.assert_array_equal(result.lengths, lengths)
+    np.testing.assert_allclose(result.grad_norm, norms, rtol=1e-11)
     for ours, theirs in zip(result.params.values(), by_hand, strict=True):
         np.testing.assert_allclose(ours.detach(), theirs, atol=1e-12)
+
+
+WAYS = [
+    (baseline, standardise, weight)
+    for baseline in baselines.BASELINES
+    for standardise in baselines.STANDARDISE
+    for weight in losses.WEIGHTS
+    if (standardise, weight) != ("per_episode", "whole_return")
+]
+
+
+def agrees_with_the_hand(result, baseline, standardise, weight):
+    """The oracle for what is taken off the weights: three updates of SGD in NumPy."""
+    by_hand, lengths, norms = sgd_by_hand(
+        1, "step_mean", weight, 3, 3, 0.02, 0.9, baseline, standardise
+    )
+    return (
+        np.array_equal(result.lengths, lengths)
+        and np.allclose(result.grad_norm, norms, rtol=1e-10)
+        and all(
+            np.allclose(ours.detach(), theirs, rtol=0, atol=1e-11)
+            for ours, theirs in zip(result.params.values(), by_hand, strict=True)
+        )
+    )
+
+
+@pytest.mark.parametrize(("baseline", "standardise", "weight"), WAYS)
+def test_baseline_and_standardising_are_those_written_by_hand(baseline, standardise, weight):
+    settings = {"optimiser": "sgd", "reduction": "step_mean", "weight": weight}
+    result = run(**settings, baseline=baseline, standardise=standardise)
+    assert agrees_with_the_hand(result, baseline, standardise, weight)
+
+
+class NeverLearns(baselines.RunningMean):
+    def update(self, weight, mask):
+        pass
+
+
+class LearnsWhatIsPaddedToo(baselines.PerTimeStep):
+    def update(self, weight, mask):
+        super().update(weight, mask | True)
+
+
+class OneNumber(baselines.PerTimeStep):
+    def values(self, steps):
+        return np.full(steps, super().values(1)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "mutant"),
+    [
+        ("running_mean", NeverLearns),
+        ("per_time_step", LearnsWhatIsPaddedToo),
+        ("per_time_step", OneNumber),
+        ("running_mean", baselines.PerTimeStep),
+    ],
+)
+def test_a_baseline_with_a_mistake_is_not_what_is_written_by_hand(name, mutant, monkeypatch):
+    monkeypatch.setitem(baselines.BASELINES, name, mutant)
+    result = run(optimiser="sgd", reduction="step_mean", baseline=name)
+    assert not agrees_with_the_hand(result, name, "none", "reward_to_go")
+
+
+@pytest.mark.parametrize("way", ["per_episode", "per_batch"])
+def test_standardising_over_the_padding_too_is_not_what_is_written_by_hand(way, monkeypatch):
+    right = baselines.STANDARDISE[way]
+    monkeypatch.setitem(baselines.STANDARDISE, way, lambda w, mask: right(w, mask | True) * mask)
+    result = run(optimiser="sgd", reduction="step_mean", standardise=way)
+    assert not agrees_with_the_hand(result, "none", way, "reward_to_go")
+
+
+@pytest.mark.parametrize("name", ["running_mean", "per_time_step"])
+def test_a_baseline_does_not_know_the_batch_that_it_is_subtracted_from(name):
+    first, plain = (run(updates=1, baseline=b) for b in (name, "none"))
+    assert distance(first, plain) == 0
+    later, plain = (run(updates=2, baseline=b) for b in (name, "none"))
+    assert distance(later, plain) > 1e-4
+
+
+@pytest.mark.parametrize("optimiser", sorted(train.OPTIMISERS))
+def test_grad_norm_is_that_of_the_gradient_before_the_optimiser_sees_it(optimiser):
+    still = run(optimiser="sgd", updates=1, lr=1e-12).params
+    moved = run(optimiser="sgd", updates=1, lr=1.0)
+    step = torch.cat([(moved.params[name] - still[name]).detach().ravel() for name in still])
+    result = run(optimiser=optimiser)
+    assert result.grad_norm.shape == (3,)
+    assert result.grad_norm[0] == pytest.approx(step.norm().item(), rel=1e-9)
+    assert result.grad_norm.std() > 1e-3
+    tenth = run(optimiser=optimiser, reduction="constant", divisor=10.0)
+    assert tenth.grad_norm[0] == pytest.approx(result.grad_norm[0] / 10, rel=1e-12)
+
+
+def test_bars_are_silent_where_the_variable_is_set_and_where_nobody_asked(monkeypatch):
+    monkeypatch.delenv("COURSEKIT_QUIET", raising=False)
+    assert (train.bars(), train.bars(True), train.bars(False)) == (True, True, False)
+    monkeypatch.setenv("COURSEKIT_QUIET", "1")
+    assert (train.bars(), train.bars(False)) == (False, False)
 
 
 @pytest.mark.parametrize("optimiser", sorted(train.OPTIMISERS))
@@ -162,6 +285,23 @@ def test_the_activation_and_the_hidden_layers_are_those_of_the_settings():
             "reduction 'avg' is unknown; choose from: constant, episode_mean, loop, step_mean, sum",
         ),
         ({"weight": "G"}, "weight 'G' is unknown; choose from: reward_to_go, whole_return"),
+        (
+            {"baseline": "value"},
+            "baseline 'value' is unknown; choose from: none, per_time_step, running_mean",
+        ),
+        (
+            {"standardise": "batch"},
+            "standardise 'batch' is unknown; choose from: none, per_batch, per_episode",
+        ),
+        ({"baseline": None}, "baseline None is unknown; choose from: none"),
+        (
+            {"weight": "whole_return", "standardise": "per_episode", "episodes": 4},
+            "standardise 'per_episode' leaves nothing of weight 'whole_return'",
+        ),
+        (
+            {"weight": "whole_return", "standardise": "per_batch", "episodes": 1},
+            "standardise 'per_batch' leaves nothing of weight 'whole_return'",
+        ),
         ({"optimiser": "rms"}, "optimiser 'rms' is unknown; choose from: adam, sgd"),
         ({"lr": 0}, "lr 0 must be above 0"),
         ({"lr": -0.1}, "lr -0.1 must be above 0"),

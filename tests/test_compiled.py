@@ -1,0 +1,420 @@
+"""The compiled learners against ``train``, seed for seed; and mutants of their source, rejected."""
+
+import dataclasses
+import itertools
+import re
+import types
+from functools import cache
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from coursekit import backprop, baselines, compiled, envs, kernel, losses, policies, train
+
+SMALL = {"hidden": (7,), "gamma": 0.9, "lr": 0.01, "divisor": 30.0}
+
+# --- A set of settings in which every pair of choices stands together at least once.
+
+CHOICES = {
+    "reduction": ["sum", "loop", "episode_mean", "step_mean", "constant"],
+    "baseline": ["none", "running_mean", "per_time_step"],
+    "standardise": ["none", "per_episode", "per_batch"],
+    "optimiser": ["adam", "sgd"],
+    "weight": ["reward_to_go", "whole_return"],
+    "activation": ["relu", "tanh"],
+    "episodes": [1, 3],
+}
+
+
+def makes_sense(row):
+    try:
+        train.Config(**row)
+    except ValueError:
+        return False
+    return True
+
+
+def pairs(row):
+    return set(itertools.combinations(sorted(row.items()), 2))
+
+
+def covering():
+    """Greedily: the row with most pairs that are still missing, until none is."""
+    rows = [
+        dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())
+    ]
+    rows = [row for row in rows if makes_sense(row)]
+    missing, chosen = set().union(*map(pairs, rows)), []
+    while missing:
+        chosen.append(max(rows, key=lambda row: len(pairs(row) & missing)))
+        missing -= pairs(chosen[-1])
+    return chosen
+
+
+COVERING = covering()
+
+
+@cache
+def specification(config, seed):
+    return train.train(config, seed)
+
+
+def gaps(many, k, config, seed):
+    """Learner k against the specification: (same lengths and returns?, params, grad_norm)."""
+    one = specification(config, seed)
+    same = np.array_equal(many.lengths[k], one.lengths) and np.array_equal(
+        many.returns[k], one.returns
+    )
+    assert list(many.params[k]) == list(one.params)
+    theirs = [value.detach().numpy() for value in one.params.values()]
+    params = max(np.abs(a - b).max() for a, b in zip(many.params[k].values(), theirs, strict=True))
+    return same, params, np.abs(many.grad_norm[k] / np.maximum(one.grad_norm, 1e-9) - 1).max()
+
+
+def equal(many, k, config, seed):
+    same, params, norm = gaps(many, k, config, seed)
+    return bool(same and params < 1e-9 and norm < 1e-9)
+
+
+@pytest.mark.parametrize("row", COVERING, ids=lambda row: "-".join(map(str, row.values())))
+def test_a_learner_is_train_with_its_seed(row):
+    """Over 20 updates; "loop", which is slow in torch, over one and then as the "sum" that it is."""
+    config = train.Config(**{**SMALL, **row, "updates": 20})
+    many, same = compiled.train_many(config, [11]), config
+    if row["reduction"] == "loop":
+        short = dataclasses.replace(config, updates=1)
+        assert equal(compiled.train_many(short, [11]), 0, short, 11)
+        same = dataclasses.replace(config, reduction="sum")
+    assert equal(many, 0, same, 11)
+    still = compiled.train_many(dataclasses.replace(config, updates=1, lr=1e-15), [11])
+    assert np.abs(many.params[0]["w0"] - still.params[0]["w0"]).max() > 1e-3  # it did move
+
+
+def test_the_settings_contain_every_pair_of_choices_that_makes_sense():
+    found = set().union(*map(pairs, COVERING))
+    for (a, xs), (b, ys) in itertools.combinations(sorted(CHOICES.items()), 2):
+        for x, y in itertools.product(xs, ys):
+            senseless = {(a, x), (b, y)} == {
+                ("standardise", "per_episode"),
+                ("weight", "whole_return"),
+            }
+            assert (((a, x), (b, y)) in found) != senseless
+    assert len(COVERING) < 25
+
+
+@pytest.mark.parametrize(
+    ("env_id", "updates", "change"),
+    [
+        ("Acrobot-v1", 2, {"baseline": "per_time_step", "reduction": "step_mean", "episodes": 2}),
+        ("MountainCar-v0", 3, {"standardise": "per_batch", "activation": "tanh", "episodes": 2}),
+    ],
+)
+def test_other_environments_with_three_actions_are_train_as_well(env_id, updates, change):
+    config = train.Config(env_id=env_id, updates=updates, **{**SMALL, "lr": 0.005, **change})
+    many = compiled.train_many(config, [3])
+    assert equal(many, 0, config, 3)
+    assert many.returns.max() < 0
+
+
+def test_one_wide_layer_with_the_lessons_own_defaults():
+    config = train.Config(updates=8)
+    assert equal(compiled.train_many(config, [0]), 0, config, 0)
+
+
+# --- One learner among many.
+
+LEARNERS = train.Config(**SMALL, updates=6, episodes=2, baseline="per_time_step")
+
+
+def same_learner(a, i, b, j):
+    """Bit for bit."""
+    fields = all(np.array_equal(x[i], y[j]) for x, y in zip(a[:3], b[:3], strict=True))
+    return fields and all(np.array_equal(a.params[i][n], b.params[j][n]) for n in a.params[i])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_whoever_else_is_in_the_batch_and_on_however_many_threads_a_learner_is_the_same(threads):
+    seeds = [4, 0, 9, 2**40, 7]
+    many = compiled.train_many(LEARNERS, seeds, threads=threads)
+    for k, seed in enumerate(seeds):
+        alone = compiled.train_many(LEARNERS, [seed], threads=1)
+        assert same_learner(many, k, alone, 0)
+        assert not same_learner(many, k, many, k - 1)
+    assert equal(many, 3, LEARNERS, 2**40)
+
+
+def test_the_same_call_gives_the_same_numbers():
+    first, again = (compiled.train_many(LEARNERS, [1, 2]) for _ in range(2))
+    assert same_learner(first, 0, again, 0)
+    assert same_learner(first, 1, again, 1)
+
+
+def test_every_learner_has_its_own_rate():
+    rates = [0.001, 0.1, 0.01]
+    many = compiled.train_many(LEARNERS, [5, 6, 7], lr=rates)
+    for k, rate in enumerate(rates):
+        config = train.Config(
+            **{**SMALL, "lr": rate}, updates=6, episodes=2, baseline="per_time_step"
+        )
+        assert equal(many, k, config, 5 + k)
+    assert same_learner(many, 2, compiled.train_many(LEARNERS, [7]), 0)
+    one_for_all = compiled.train_many(LEARNERS, [5, 6], lr=0.1)
+    assert same_learner(one_for_all, 1, many, 1)
+    assert not same_learner(one_for_all, 0, many, 0)
+
+
+def test_numbers_drawn_in_small_portions_are_the_same_numbers(monkeypatch):
+    """Room for one episode alone: refilled before every update, each lane by what it used."""
+    config = train.Config(**SMALL, updates=10, episodes=3)
+    wide = compiled.train_many(config, [8])
+    begun, learn = [], kernel.learn
+    monkeypatch.setattr(compiled, "AHEAD", 1)
+    monkeypatch.setattr(kernel, "learn", lambda *args: begun.append(args[-1]) or learn(*args))
+    narrow = compiled.train_many(config, [8])
+    assert begun == list(range(10))
+    assert same_learner(narrow, 0, wide, 0)
+    assert equal(narrow, 0, config, 8)
+
+
+def test_numbers_used_up_to_the_last_one_are_followed_by_new_ones(monkeypatch):
+    config = train.Config(**SMALL, env_id="MountainCar-v0", updates=4)
+    monkeypatch.setattr(compiled, "AHEAD", 2)
+    many = compiled.train_many(config, [2])
+    assert many.lengths.ravel().tolist() == [envs.spec("MountainCar-v0").limit] * 4
+    assert equal(many, 0, config, 2)
+
+
+def test_the_result_has_the_axes_that_it_says():
+    many = compiled.train_many(train.Config(**SMALL, updates=3, episodes=2), [1, 2, 3, 4])
+    assert many.returns.shape == many.lengths.shape == (4, 3, 2)
+    assert many.grad_norm.shape == (4, 3)
+    assert many.lengths.dtype == np.int64
+    np.testing.assert_array_equal(many.returns, many.lengths)  # CartPole pays 1 a step
+    shapes = [{name: value.shape for name, value in params.items()} for params in many.params]
+    assert shapes == [{"w0": (7, 4), "b0": (7,), "w1": (2, 7), "b1": (2,)}] * 4
+
+
+def test_every_choice_of_a_config_is_known_to_the_compiled_loop():
+    assert set(kernel.REDUCTION) == {*losses.REDUCTIONS, "loop"}
+    assert set(kernel.BASELINE) == set(baselines.BASELINES)
+    assert set(kernel.STANDARDISE) == set(baselines.STANDARDISE)
+    # these are told apart by one comparison, so that a third would pass for the second
+    assert set(losses.WEIGHTS) == {"reward_to_go", "whole_return"}
+    assert set(train.OPTIMISERS) == {"adam", "sgd"}
+    assert set(policies.ACTIVATIONS) == {"relu", "tanh"}
+    for choices in CHOICES:
+        assert choices in train.Config.__dataclass_fields__
+
+
+# --- Bad input.
+
+
+@pytest.mark.parametrize(
+    ("seeds", "lr", "change", "message"),
+    [
+        ([], None, {}, "no seeds given; give at least one"),
+        ([3, 1, 3, 1, 2], None, {}, "seeds repeat: [1, 3]; each learner needs a seed of its own"),
+        ([1, 2, 3], [0.1, 0.2], {}, "lr has shape (2,); give one rate, or 3 of them"),
+        ([1, 2], [[0.1, 0.2]], {}, "lr has shape (1, 2); give one rate, or 2 of them"),
+        ([1, 2], [0.1], {}, "lr has shape (1,); give one rate, or 2 of them"),
+        ([1, 2], [0.1, 0.0], {}, "lr [0.1 0. ] must be above 0 and finite"),
+        ([1], -0.1, {}, "lr [-0.1] must be above 0 and finite"),
+        ([1, 2], [0.1, float("nan")], {}, "lr [0.1 nan] must be above 0 and finite"),
+        ([1], float("inf"), {}, "lr [inf] must be above 0 and finite"),
+        ([1], None, {"env_id": "Pendulum-v1"}, "Pendulum-v1 has no discrete actions; the softmax"),
+        ([1], None, {"env_id": "CartPole-v0"}, "environment 'CartPole-v0' is not compiled; choose"),
+        ([1], None, {"hidden": (8, 8)}, "hidden (8, 8): compiled for one hidden layer; use train"),
+        ([1], None, {"hidden": ()}, "hidden (): compiled for one hidden layer; use train.train"),
+        ([-1], None, {}, "expected non-negative integer"),
+    ],
+)
+def test_bad_input_is_refused_with_what_was_given(seeds, lr, change, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        compiled.train_many(train.Config(**change), seeds, lr)
+
+
+@pytest.mark.parametrize("seeds", [[1.5], ["1"], 3])
+def test_seeds_that_are_no_whole_numbers_are_refused_and_not_rounded(seeds):
+    with pytest.raises(TypeError, match=r"integer|iterable"):
+        compiled.train_many(train.Config(), seeds)
+
+
+# --- Mutants: the sources with one thing changed, run as plain Python against the same oracle.
+
+MODULES = {"envs": envs, "backprop": backprop, "kernel": kernel, "compiled": compiled}
+
+
+def engine(monkeypatch, *changes):
+    """``compiled`` and all it calls, uncompiled, each (module, right, wrong) exchanged once."""
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    altered = {}
+    for name, module in MODULES.items():
+        source = Path(module.__file__).read_text(encoding="utf-8")
+        for where, right, wrong in changes:
+            if where == name:
+                assert source.count(right) == 1, f"{right!r}: {source.count(right)} times in {name}"
+                source = source.replace(right, wrong)
+        altered[name] = types.ModuleType(f"coursekit.{name}_altered")
+        altered[name].__file__ = module.__file__
+        exec(compile(source, f"{name}_altered.py", "exec"), altered[name].__dict__)
+        altered[name].__dict__.update({k: v for k, v in altered.items() if hasattr(module, k)})
+    altered["compiled"].AHEAD = 1  # refills are part of what is compared
+    assert not hasattr(altered["kernel"].learn, "py_func")  # plain Python indeed
+    return altered["compiled"]
+
+
+TINY = {"hidden": (3,), "gamma": 0.9, "divisor": 30.0}
+ORACLE = [
+    train.Config(**TINY, updates=6, episodes=2, lr=0.05, baseline="running_mean"),
+    train.Config(
+        **TINY,
+        updates=6,
+        episodes=2,
+        lr=0.05,
+        baseline="per_time_step",
+        reduction="step_mean",
+        activation="tanh",
+        optimiser="sgd",
+    ),
+    train.Config(
+        **TINY,
+        updates=4,
+        episodes=2,
+        lr=0.05,
+        weight="whole_return",
+        standardise="per_batch",
+        reduction="episode_mean",
+    ),
+    train.Config(
+        **TINY,
+        updates=4,
+        lr=0.05,
+        standardise="per_episode",
+        reduction="constant",
+        optimiser="sgd",
+    ),
+    train.Config(**TINY, updates=1, env_id="MountainCar-v0", lr=0.02, optimiser="sgd"),
+]
+
+
+def is_train(candidate):
+    """The oracle: learner 1 of two, each with a rate of its own, in five settings."""
+    return all(
+        equal(candidate.train_many(config, [13, 19], lr=[0.7, config.lr]), 1, config, 19)
+        for config in ORACLE
+    )
+
+
+def test_the_oracle_accepts_the_compiled_loop_and_the_same_source_uncompiled(monkeypatch):
+    assert is_train(compiled)
+    assert is_train(engine(monkeypatch))
+
+
+LEARNED = "    _remember(setting, memory, whole / B, sums, counts)\n"
+USED = "            weight[first + t] -= memory.value[t]\n"
+SUBTRACTED_LATE = (
+    LEARNED
+    + "    first = 0\n"
+    + "    for i in range(B):\n"
+    + "        for t in range(lengths[i]):\n"
+    + "            weight[first] -= memory.value[t]\n"
+    + "            first += 1\n"
+)
+MUTANTS = {
+    "sign": [("backprop", "d = -weight[row]", "d = weight[row]")],
+    "onehot_minus_p_reversed": [
+        ("kernel", "p[a] = -p[a]", "p[a] = p[a]"),
+        ("kernel", "p[action] += 1.0", "p[action] -= 1.0"),
+    ],
+    "onehot_alone": [("kernel", "p[a] = -p[a]", "p[a] = 0.0")],
+    "relu_mask_missing": [("backprop", "dhidden[j] if h[j] > 0.0 else 0.0", "dhidden[j]")],
+    "tanh_slope": [("backprop", "1.0 - h[j] * h[j]", "1.0 - h[j]")],
+    "b0_without_gradient": [("backprop", "grad.b0[j] += dhidden[j]", "grad.b0[j] += 0.0")],
+    "zero_grad_forgotten": [("backprop", "grad.w1.fill(0.0)", "pass")],
+    "obs_a_step_late": [
+        ("backprop", "h, x = hidden[row], obs[row]", "h, x = hidden[row], obs[row - 1]")
+    ],
+    "adam_first_bias": [("backprop", "lr / (1.0 - 0.9**done)", "lr")],
+    "adam_second_bias": [("backprop", "math.sqrt(1.0 - 0.999**done)", "1.0")],
+    "adam_counts_from_0": [
+        ("kernel", "square, done)\n        log", "square, done + 1)\n        log")
+    ],
+    "adam_epsilon_inside": [
+        ("backprop", "math.sqrt(v[k]) / root + 1e-8", "math.sqrt(v[k] + 1e-8) / root"),
+    ],
+    "sgd_momentum": [
+        ("backprop", "p[k] -= lr * g[k]", "m[k] = 0.9 * m[k] + g[k]; p[k] -= lr * m[k]")
+    ],
+    "norm_squared": [("backprop", "return math.sqrt(total)", "return total")],
+    "norm_without_b1": [("backprop", "total += _step(adam, lr, net.b1", "_step(adam, lr, net.b1")],
+    "gamma_missing": [("kernel", "+ setting.gamma * G", "+ G")],
+    "weights_exchanged": [("kernel", "if setting.whole:", "if not setting.whole:")],
+    "action_off_by_one": [("kernel", "action = a + 1", "action = a")],
+    "action_other_tail": [("kernel", "if below <= u:", "if below > 1.0 - u:")],
+    "uniform_off_by_one": [
+        ("kernel", "[lane, stream.cursor[lane]]", "[lane, stream.cursor[lane] - 1]"),
+    ],
+    "uniforms_of_lane_0": [("kernel", "u = stream.uniform[lane,", "u = stream.uniform[0,")],
+    "obs_of_the_last_step": [("kernel", "        if n == 0:\n", "        if n <= 1:\n")],
+    "a_step_short_of_the_limit": [
+        ("kernel", "while n < setting.limit and", "while n < setting.limit - 1 and")
+    ],
+    "one_over_n_for_one_over_N": [("kernel", "scale = 1.0 / first", "scale = 1.0 / (B * n)")],
+    "one_over_N_for_one_over_n": [("kernel", "scale = 1.0 / (B * n)", "scale = 1.0 / first")],
+    "summed_over_episodes": [("kernel", "1.0 / (B * setting.divisor)", "1.0 / setting.divisor")],
+    "divisor_for_all": [
+        ("compiled", 'float(config.divisor) if config.reduction == "constant" else 1.0', "30.0"),
+    ],
+    "baseline_updated_before_use": [
+        ("kernel", USED, ""),
+        ("kernel", LEARNED, SUBTRACTED_LATE),
+    ],
+    "baseline_never_updated": [("kernel", LEARNED, "")],
+    "baseline_learns_what_is_left": [
+        ("kernel", "            sums[t] += weight[first + t]\n", ""),
+        (
+            "kernel",
+            USED,
+            USED + "            sums[t] += weight[first + t]\n",
+        ),
+    ],
+    "running_mean_gain": [("kernel", "max(FORGET, 1.0 / memory.batches[0])", "FORGET")],
+    "running_mean_of_all": [("kernel", "max(FORGET, 1.0 / memory.batches[0])", "1.0")],
+    "one_count_for_all_steps": [("kernel", "1.0 / memory.batches[t]", "1.0 / memory.batches[0]")],
+    "mean_over_all_episodes": [("kernel", "sums[t] / counts[t]", "sums[t] / counts[0]")],
+    "standardise_without_root": [("kernel", "deviation = math.sqrt(square)", "deviation = square")],
+    "standardise_not_centred": [("kernel", "        weight[t] -= mean\n", "")],
+    "standardise_over_n_minus_1": [
+        ("kernel", "* weight[t] / (stop - start)", "* weight[t] / (stop - start - 1)"),
+    ],
+    "per_batch_is_per_episode": [
+        ("kernel", "if setting.standardise == 1:", "if setting.standardise == 2:")
+    ],
+    "the_seeded_reset_is_played": [
+        ("compiled", "states[1:] for states", "states[:-1] for states"),
+        ("compiled", "obs[1:] for _, obs", "obs[:-1] for _, obs"),
+    ],
+    "seeds_and_draws_exchanged": [
+        ("compiled", "for_lanes[::2]", "for_lanes[1::2]"),
+        (
+            "compiled",
+            "_rng(stream) for stream in for_lanes[1::2]",
+            "_rng(stream) for stream in for_lanes[::2]",
+        ),
+    ],
+    "unused_numbers_dropped": [
+        ("compiled", " = uniform[lane, used:].copy()", ""),
+    ],
+    "unused_numbers_drawn_again": [
+        ("compiled", "used = stream.cursor[lane]", "used = uniform.shape[1]")
+    ],
+    "rate_of_the_first_learner": [("compiled", "float(rates[k])", "float(rates[0])")],
+    "seed_of_the_first_learner": [("compiled", "_one(config, seeds[k]", "_one(config, seeds[0]")],
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_oracle_rejects_the_mutant(name, monkeypatch):
+    assert not is_train(engine(monkeypatch, *MUTANTS[name]))
