@@ -175,9 +175,12 @@ def check_gradient(
 
     For each parameter array in turn, so that an error says where it is; returns the largest error
     by name, relative to the size of the whole gradient. Raises GradientError above ``bound`` (give
-    infinity to see the table), ValueError where a gradient is missing or has another shape. A step
-    across the kink of a relu spoils a slope: check relu on a few rows, not on thousands.
+    infinity to see the table), ValueError where a gradient is missing or has another shape, or the
+    step is absurd. Differences that rounding explains count as none. A step across the kink of a
+    relu spoils a slope: check relu on a few rows, not on thousands.
     """
+    if not 1e-8 <= step <= 1e-2:
+        raise ValueError(f"step {step} must be from 1e-8 (rounding below) to 1e-2 (bends above)")
     for name, value in params.items():
         shape = np.shape(grads["d" + name]) if "d" + name in grads else "no entry"
         if shape != value.shape:

@@ -261,6 +261,12 @@ def test_a_gradient_that_is_missing_or_has_another_shape_is_refused(grads):
         mlp.check_gradient(sum, {"w0": np.ones((2, 3))}, grads, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("step", [1e-12, 0.5, 0.0, -1e-5, math.nan])
+def test_a_step_at_which_the_check_could_not_fail_or_not_pass_is_refused(step):
+    with pytest.raises(ValueError, match=f"step {step} must be from 1e-8"):
+        check(step=step)
+
+
 # --- Bad input.
 
 
