@@ -89,6 +89,7 @@ def test_every_module_has_a_floor(path):
     ("module", "without"),
     [
         ("mdp", {"torch", "gymnasium"}),
+        ("mlp", {"torch", "gymnasium", "numba"}),
         ("losses", {"numpy", "torch", "gymnasium"}),
         ("policies", {"gymnasium"}),
         ("baselines", {"torch", "gymnasium"}),
@@ -122,8 +123,9 @@ def test_starting_the_command_loads_the_standard_library_alone():
     assert loaded - set(sys.stdlib_module_names) == {"coursekit"}
 
 
-def test_the_exact_processes_load_numpy_and_not_torch():
-    loaded = modules_after("import coursekit.mdp")
+@pytest.mark.parametrize("module", ["mdp", "mlp"])
+def test_the_exact_processes_and_the_network_by_hand_load_numpy_and_not_torch(module):
+    loaded = modules_after(f"import coursekit.{module}")
     assert "numpy" in loaded
     assert not loaded & {"torch", "gymnasium"}
 

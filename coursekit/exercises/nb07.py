@@ -1,0 +1,120 @@
+"""Exercises of notebook 07: a layer's weights, what goes back into the logits, slopes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit import mlp
+from coursekit.checks import Exercise
+
+
+def layers():
+    rng = np.random.default_rng(71)
+    return [(rng.normal(size=(4, 3)), rng.normal(size=(4, 2))), (np.ones((2, 1)), np.ones((2, 5)))]
+
+
+def steps():
+    return [(np.log([0.24, 0.365, 0.395]), 1, 10.0), (np.array([2.0, -1.0]), 0, -3.0)]
+
+
+def descend(logits, action, G):
+    return G * (mlp.softmax(logits) - mlp.onehot(action, logits.shape))
+
+
+def element_wise(logits, action, G):
+    p = mlp.softmax(logits)
+    return -G * (1 - p) * mlp.onehot(action, p.shape)
+
+
+def through_again(logits, action, G):
+    return mlp.softmax_jacobian(mlp.softmax(logits)) @ descend(logits, action, G)
+
+
+def at_probabilities(logits, action, G):
+    p = mlp.softmax(logits)
+    return -G * mlp.onehot(action, p.shape) / p
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def cubes():
+    return [
+        (lambda x: (x**3).sum(), np.array([1.0, -2.0, 0.5]), np.array([0.6, 0.0, 0.8]), 0.1),
+        (lambda x: float(np.exp(x[0]) * x[1]), np.array([0.3, 2.0]), np.array([0.0, -1.0]), 0.5),
+    ]
+
+
+EXERCISES = {
+    "7.1": Exercise(
+        solution=lambda dz, h: dz.T @ h,
+        cases=layers,
+        wrong={
+            "this is its transpose: the rows of w are the outputs": lambda dz, h: h.T @ dz,
+            "this is the mean over the rows; each row used the weights, so they add up": (
+                lambda dz, h: dz.T @ h / len(h)
+            ),
+            "only the first row has come back; all rows used the same weights": (
+                lambda dz, h: np.outer(dz[0], h[0])
+            ),
+            "one table for each row: add them up": lambda dz, h: dz[:, :, None] * h[:, None, :],
+        },
+    ),
+    "7.2": Exercise(
+        solution=descend,
+        cases=steps,
+        wrong={
+            "the sign is that of ascent; this optimiser descends": (
+                lambda logits, action, G: -descend(logits, action, G)
+            ),
+            "this belongs at the probabilities; the logits are on the other side of the softmax": (
+                at_probabilities
+            ),
+            "this is the diagonal of the Jacobian alone: the other logits learn nothing": (
+                element_wise
+            ),
+            "G is missing: it says how good the action was": (
+                lambda logits, action, G: descend(logits, action, 1.0)
+            ),
+            "through the Jacobian twice: p − onehot stands behind it already": through_again,
+            "the action does not occur in this: it is the printed line of the question": (
+                lambda logits, action, G: G * mlp.softmax(logits)
+            ),
+        },
+    ),
+    "7.3": Exercise(
+        solution=lambda z, action: action - sigmoid(z),
+        cases=lambda: [(0.4, 1), (0.4, 0), (-1.5, 1)],
+        wrong={
+            "the sign is turned: action 1 must raise z": lambda z, action: sigmoid(z) - action,
+            "right for action 1; for action 0 differentiate log(1 − p)": (
+                lambda z, action: 1 - sigmoid(z)
+            ),
+            "this is zero for action 0, but not to have gone right is news too": (
+                lambda z, action: action * (1 - sigmoid(z))
+            ),
+            "this is the derivative of π(a), without the log": (
+                lambda z, action: (2 * action - 1) * sigmoid(z) * (1 - sigmoid(z))
+            ),
+        },
+    ),
+    "7.4": Exercise(
+        solution=lambda f, x, u, eps: (f(x + eps * u) - f(x - eps * u)) / (2 * eps),
+        cases=cubes,
+        wrong={
+            "one-sided: step back as well, and the error shrinks with the square of eps": (
+                lambda f, x, u, eps: (f(x + eps * u) - f(x)) / eps
+            ),
+            "the two points are 2 eps apart": (
+                lambda f, x, u, eps: (f(x + eps * u) - f(x - eps * u)) / eps
+            ),
+            "that is the difference; divide it by the distance, 2 eps": (
+                lambda f, x, u, eps: f(x + eps * u) - f(x - eps * u)
+            ),
+            "the wrong way round: ahead minus back": (
+                lambda f, x, u, eps: (f(x - eps * u) - f(x + eps * u)) / (2 * eps)
+            ),
+        },
+    ),
+}
