@@ -63,7 +63,7 @@ EXERCISES = {
         cases=estimates,
         wrong={
             "that is one episode: its variance is to be divided by B": undivided,
-            "the mean square is not divided as a whole: averaging leaves ‖mean‖² alone": all_divided,
+            "the mean square is not divided as a whole: ‖mean‖² stays as it is": all_divided,
             "that is the share of the signal; the angle to ∇J is missing": signal_alone,
             "divide by ‖∇J‖² as well, so that the exact gradient gets 1": without_grad,
         },
