@@ -25,8 +25,8 @@ EXERCISES = {
     "6.1": Exercise(
         solution=lambda values: stats.interquartile_mean(values),
         cases=lambda: [
-            (np.array([9.0, 1.0, 100.0, 4.0, 5.0, 2.0, 7.0, 6.0]),),
-            (np.array([3.0, -8.0, 40.0, 1.0, 2.0]),),
+            (np.array([9.0, 1.0, 100.0, 4.0, 5.0, 2.0, 8.0, 6.0]),),
+            (np.array([3.0, -8.0, 40.0, 1.0, 9.0]),),
         ],
         wrong={
             "that is the mean of all: one lucky learner moves it": np.mean,
