@@ -80,7 +80,7 @@ def equal(many, k, config, seed):
 
 @pytest.mark.parametrize("row", COVERING, ids=lambda row: "-".join(map(str, row.values())))
 def test_a_learner_is_train_with_its_seed(row):
-    """Over 20 updates; "loop", which is slow in torch, over one and then as the "sum" that it is."""
+    """Over 20 updates; "loop", slow in torch, over one and then as the "sum" that it is."""
     config = train.Config(**{**SMALL, **row, "updates": 20})
     many, same = compiled.train_many(config, [11]), config
     if row["reduction"] == "loop":
