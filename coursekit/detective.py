@@ -158,7 +158,9 @@ def audit_update(fn: Callable[..., Any]) -> Finding:
 
 
 def _compared(g: Array, truth: Array) -> dict[str, float]:
-    return {"cosine": gradients.cosine(g, truth), "norm_ratio": gradients.norm_ratio(g, truth)}
+    cosine, ratio = gradients.cosine(g, truth), gradients.norm_ratio(g, truth)
+    nothing = not ratio > 1e-9  # what is left is rounding, and has no direction
+    return {"cosine": 0.0 if nothing else cosine, "norm_ratio": 0.0 if nothing else ratio}
 
 
 def _ask(loss: Callable, case: casebook.Case, dtype: torch.dtype) -> tuple[Any, dict[str, str]]:

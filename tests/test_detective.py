@@ -334,6 +334,12 @@ def test_the_numbers_of_an_unknown_are_those_of_the_enumerated_expectation():
     assert line in detective.audit(root_of_n).evidence[1]
 
 
+def test_rounding_has_no_direction():
+    """Where each reward is 1, the immediate reward has the expectation 0; so have past rewards."""
+    for bug in ("immediate_reward", "past_rewards"):
+        assert detective.audit(losses.BUGS[bug]).numbers["cosine_at_constant_reward"] == 0
+
+
 # --- Bad input is a finding, not a traceback.
 
 
