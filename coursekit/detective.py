@@ -3,7 +3,7 @@
     print(audit(my_loss))              # my_loss(logp, rewards, mask, gamma) -> scalar
     assert_policy_gradient(my_loss)    # one line in a test suite
 
-Nothing that the audited function does raises here: an error, a NaN, a missing graph is a finding.
+Whatever the audited function does, nothing raises here: an error or a NaN is a finding.
 Axes: ``B`` episodes, ``T`` time, ``S`` state, ``A`` action, ``M`` compared numbers in a row.
 """
 
@@ -27,8 +27,7 @@ def audit(loss: Callable[..., Any]) -> Finding:
 
     It is called on each batch of ``casebook.cases()``, in float64 (float32 where it refuses that).
     Compared is −∂loss/∂log π of every real step: where it agrees on every step of every batch, two
-    losses are one estimator, whatever the policy. A loss that calls ``backward`` itself is read
-    from ``.grad``.
+    losses are one estimator, whatever the policy. After a loop of ``backward``, .grad is read.
     """
     cases, _ = casebook.cases()
     double, single = (_ask(loss, cases[0], dtype) for dtype in (torch.float64, torch.float32))
@@ -73,7 +72,7 @@ def audit(loss: Callable[..., Any]) -> Finding:
 def assert_policy_gradient(loss: Callable[..., Any], allow: Sequence[str] = ()) -> None:
     """AssertionError with the whole finding, unless it is ``ok`` or all its names are in ``allow``.
 
-    ``allow=("step_mean",)``, for example, where the mean over all steps is what you want.
+    ``allow=("step_mean",)``, for example, where that is what you want.
     """
     finding = audit(loss)
     if not finding.ok and not set(finding.names) <= set(allow):
@@ -159,8 +158,8 @@ def audit_update(fn: Callable[..., Any]) -> Finding:
 
 def _compared(g: Array, truth: Array) -> dict[str, float]:
     cosine, ratio = gradients.cosine(g, truth), gradients.norm_ratio(g, truth)
-    nothing = not ratio > 1e-9  # what is left is rounding, and has no direction
-    return {"cosine": 0.0 if nothing else cosine, "norm_ratio": 0.0 if nothing else ratio}
+    some = float(not ratio <= 1e-9)  # below that it is rounding, and has no direction; NaN stays
+    return {"cosine": cosine if some else 0.0, "norm_ratio": ratio * some}
 
 
 def _ask(loss: Callable, case: casebook.Case, dtype: torch.dtype) -> tuple[Any, dict[str, str]]:

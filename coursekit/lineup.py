@@ -78,7 +78,7 @@ def nearest(u: Array, blocks: Sequence[Block], starts: Array) -> Match:
         ratio = np.divide(u[starts], first, out=np.full_like(first, np.nan), where=first != 0)
         ratio[np.isnan(ratio).all(-1)] = 0
         k = np.nanmedian(ratio, axis=-1)
-        agrees = agreement(u, k[:, None] * rows, starts, tolerance)
+        agrees = agreement(u, k[:, None] * rows, starts, tolerance) & (k != 0)[:, None]
         i = int(agrees.sum(-1).argmax())
         best.append(Match(keys[i], float(k[i]), 0.0, agrees[i]))
     return max(best, key=lambda match: match.agrees.sum())

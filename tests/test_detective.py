@@ -340,6 +340,17 @@ def test_rounding_has_no_direction():
         assert detective.audit(losses.BUGS[bug]).numbers["cosine_at_constant_reward"] == 0
 
 
+def test_nothing_is_not_a_known_loss_times_zero():
+    def loss(logp, rewards, mask, gamma):  # the baseline of each time step: 0 is left where B = 1
+        G = losses.reward_to_go(rewards, gamma)
+        baseline = (G * mask).sum(0) / mask.sum(0).clamp(min=1)
+        return -(logp * (G - baseline) * mask).sum(-1).mean()
+
+    finding = detective.audit(loss)
+    assert finding.names == ("unknown",)
+    assert "nearest known: constant" not in str(finding)
+
+
 # --- Bad input is a finding, not a traceback.
 
 
@@ -602,6 +613,26 @@ def test_a_search_that_looks_at_one_batch_alone_would_be_fooled():
     assert [m.key for m in lineup.search(rows[1], [block], np.array([0, 2]))] == ["b"]
     first = lineup.Block(["a", "b"], rows[:, :2], np.ones(2))
     assert [m.key for m in lineup.search(rows[1][:2], [first], np.array([0]))] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "looked_at"),
+    [
+        ("larger_batches", lambda case: len(case.mask) == 1),
+        ("below_gamma_1", lambda case: case.gamma == 1),
+        ("long_episodes", lambda case: case.label != "long"),
+        ("padding_only", lambda case: case.mask.all()),
+        ("clipped_returns", lambda case: case.label not in ("large rewards", "long")),
+    ],
+)
+def test_a_detective_with_fewer_cases_would_be_fooled(name, looked_at):
+    """The mutants: each kind of case is needed, or what differs there only is called the sum."""
+    cases, _ = casebook.cases()
+    weights = [detective._ask(UNKNOWN[name], case, torch.float64)[0] for case in cases]
+    u = np.concatenate([w[c.mask] for c, w in zip(cases, weights, strict=True)])
+    keep = np.concatenate([np.full(int(c.mask.sum()), looked_at(c)) for c in cases])
+    assert detective._identify(u, keep)[0] == ("sum",)
+    assert detective._identify(u, np.ones(len(u), dtype=bool))[0] == ("unknown",)
 
 
 def test_one_factor_must_serve_all_batches():

@@ -57,9 +57,9 @@ EXERCISES = {
             (np.array([2.0, -1.0, 4.0]), 0.5),
         ],
         wrong={
-            "the rewards are read from the start of the episode: rewards[t + k] is meant": from_start,
+            "the rewards are read from the start: rewards[t + k] is meant": from_start,
             "the recursion runs forwards: each step is given what came before it": forwards,
-            "γ counts from the start of the episode: the reward of the step itself has γ⁰": absolute,
+            "γ counts from the start: a step's own reward has γ⁰": absolute,
             "γ is not used": no_discount,
             "one step late: a step's own reward belongs to its return": one_late,
             "this is the return of the whole episode, at every step": whole,
