@@ -153,8 +153,8 @@ class Batch(NamedTuple):
 
 
 def update_cases() -> list[Case]:
-    """Batches of the exact processes, each with its θ: every sixth, B = 1 and 2."""
-    return [case for case in cases()[0] if case.theta is not None][::6]
+    """Batches of the exact processes, each with its θ: every tenth, B = 1 and 2."""
+    return [case for case in cases()[0] if case.theta is not None][::10]
 
 
 def batch(case: Case) -> Batch:
