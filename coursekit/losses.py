@@ -171,10 +171,12 @@ def _past_rewards(rewards: Array, gamma: float) -> Array:
 
 
 def _returns_from_start(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
-    weight, n = rewards * 0.0, mask.sum(-1)
+    weight, earned, n, total = rewards * 0.0, rewards * 0.0, mask.sum(-1), 0.0
+    for t in range(rewards.shape[-1]):
+        earned[..., t] = total = total + gamma**t * rewards[..., t]
+    count = (rewards * 0.0 + 1.0).cumsum(-1)
     for t in range(rewards.shape[-1]):  # the first n − t rewards stand in for the last n − t
-        keep = (rewards * 0.0 + 1.0).cumsum(-1) <= (n - t)[..., None]
-        weight[..., t] = reward_to_go(rewards * keep, gamma)[..., 0]
+        weight[..., t] = (earned * (count == (n - t)[..., None])).sum(-1)
     return sum_(step_losses(logp, weight * mask, mask), mask)
 
 

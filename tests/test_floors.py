@@ -14,8 +14,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     **dict.fromkeys(["__init__", "mdp", "mlp", "stats", "envs", "cache"], 0),
+    **dict.fromkeys(["lineup", "sentences"], 0),
     **dict.fromkeys(["losses", "policies", "baselines", "backprop"], 1),
-    **dict.fromkeys(["rollout", "gradients", "kernel"], 2),
+    **dict.fromkeys(["casebook", "finding", "logit_suspects"], 1),
+    **dict.fromkeys(["rollout", "gradients", "kernel", "suspects", "moves"], 2),
     **dict.fromkeys(["train", "detective"], 3),
     **dict.fromkeys(["compiled"], 4),
     **dict.fromkeys(["experiments", "plots"], 5),

@@ -1,0 +1,163 @@
+"""The detective's cases: batches on which different losses differ, some with their exact gradient.
+
+CartPole would not do: its reward is constant, and it has two actions, so that many mistakes look
+right on it. Here rewards are uneven, of both signs, and lengths, widths, B and γ vary.
+Axes: ``B`` episodes, ``T`` time, ``M`` real steps of all cases in a row, ``D`` parameters.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from coursekit import mdp
+
+Array = np.ndarray
+
+
+class Case(NamedTuple):
+    """One batch: ``logp``, ``rewards``, ``mask`` (B, T), γ. Padding: zero rewards, some logp."""
+
+    label: str
+    logp: Array
+    rewards: Array
+    mask: Array
+    gamma: float
+    obs: Array | None = None
+    actions: Array | None = None
+    theta: Array | None = None
+
+
+class Exact(NamedTuple):
+    """All batches of a process, in the order of the cases: probabilities, scores, ∇J."""
+
+    label: str
+    gamma: float
+    prob: Array  # (N,)
+    index: Array  # (M of this process,): the batch of each real step
+    scores: Array  # (M of this process, D)
+    truth: Array  # (D,): ∇J_γ
+
+
+def fork() -> mdp.FiniteMDP:
+    """Three states, three actions, rewards of both signs, lengths 1 to 3; twelve trajectories."""
+    P, R = np.zeros((3, 3, 4)), np.zeros((3, 3, 4))
+    P[0, 0, 3], R[0, 0, 3] = 1, -1
+    P[0, 1, 1], R[0, 1, 1] = 1, 2
+    P[0, 2, 1], P[0, 2, 3], R[0, 2, :] = 0.5, 0.5, 0.5
+    P[1, 0, 3], R[1, 0, 3] = 1, 3
+    P[1, 1, 2], R[1, 1, 2] = 1, -2
+    P[1, 2, 3] = 1
+    P[2, :, 3], R[2, :, 3] = 1, (1, -1.5, 4)
+    return mdp.FiniteMDP(P=P, R=R, rho=[1, 0, 0], horizon=3, name="fork")
+
+
+def pole() -> mdp.FiniteMDP:
+    """CartPole in miniature: upright, leaning; every step pays 1; nineteen trajectories."""
+    P = np.zeros((2, 2, 3))
+    P[0, 0, 1], P[0, 1, :2] = 1, 0.5
+    P[1, 0, 2], P[1, 1, 0], P[1, 1, 2] = 1, 0.5, 0.5
+    return mdp.FiniteMDP(P=P, R=np.ones((2, 2)), rho=[1, 0], horizon=3, name="pole")
+
+
+# process, its name in the report, γ, B
+PROCESSES = (
+    (fork(), "fork (3 actions)", 1.0, 1),
+    (fork(), "fork (3 actions)", 0.8, 1),
+    (mdp.toll_bridge(), "toll bridge", 1.0, 1),
+    (mdp.toll_bridge(), "toll bridge", 0.9, 2),
+    (pole(), "reward 1 at each step", 1.0, 1),
+)
+# what it is for, lengths, further columns of padding, γ, factor on the rewards, and what they are
+DRAWN = (
+    ("one step", (1,), 0, 0.9, 1, "mixed"),
+    ("no padding", (4, 4, 4), 0, 1.0, 1, "mixed"),
+    ("wide padding", (2, 5, 1), 3, 0.9, 1, "mixed"),
+    ("rewards below 0", (3, 6, 2, 4, 1), 0, 0.99, 1, "negative"),
+    ("large rewards", (7, 3), 0, 1.0, 300, "positive"),
+    ("small rewards", (3, 5), 1, 0.5, 0.3, "mixed"),
+    ("reward at the end", (5, 2, 6, 3), 0, 0.97, 1, "last"),
+    ("rewards of 0", (3, 2), 0, 0.9, 0, "mixed"),
+    ("gamma 0", (2, 6, 4), 0, 0.0, 1, "mixed"),
+    ("forty episodes", tuple(1 + i * 7 % 5 for i in range(40)), 0, 0.95, 1, "mixed"),
+    ("rare actions", (5, 8), 0, 0.9, 1, "mixed"),
+    ("long", (1050, 3), 0, 0.99, 1, "mixed"),
+)
+
+
+def _process_cases(process: mdp.FiniteMDP, label: str, gamma: float, B: int):
+    theta = np.random.default_rng(process.states + process.actions).normal(size=process.P.shape[:2])
+    tau = mdp.batches(mdp.enumerate_trajectories(process), B)
+    logp = np.where(tau.mask, mdp.logp(tau, theta), -0.4)
+    label = f"{label}, γ = {gamma:g}, B = {B}"
+    cases = []
+    for i, T in enumerate(tau.lengths.max(-1)):  # padded to the longest of this batch, as in life
+        fields = (x[i, :, :T] for x in (logp, tau.rewards, tau.mask))
+        cases.append(Case(label, *fields, gamma, tau.obs[i, :, :T], tau.actions[i, :, :T], theta))
+    z = np.moveaxis(mdp.scores(tau, theta), (0, 1), (-2, -1))[tau.mask]
+    prob, truth = mdp.probability(tau, theta), mdp.grad_J(process, theta, gamma).ravel()
+    index = np.nonzero(tau.mask)[0]
+    return cases, Exact(label, gamma, prob, index, z.reshape(len(z), -1), truth)
+
+
+def _drawn_case(rng: np.random.Generator, label, lengths, columns, gamma, factor, kind) -> Case:
+    T = max(lengths) + columns
+    mask = np.arange(T) < np.array(lengths)[:, None]
+    rewards = rng.normal(size=mask.shape) + 0.3
+    if kind in ("negative", "positive"):
+        rewards = np.abs(rewards) * (1 if kind == "positive" else -1)
+    if kind == "last":
+        rewards = rewards * (np.arange(T) == np.array(lengths)[:, None] - 1)
+    low, high = (-30, 0) if label == "rare actions" else (-3, -0.05)
+    return Case(label, rng.uniform(low, high, mask.shape), factor * rewards * mask, mask, gamma)
+
+
+@cache
+def cases() -> tuple[tuple[Case, ...], tuple[Exact, ...]]:
+    """All cases, those of the exact processes first, and what is exactly known about them."""
+    found, exact, rng = [], [], np.random.default_rng(20)
+    for row in PROCESSES:
+        more, known = _process_cases(*row)
+        found, exact = found + more, [*exact, known]
+    return tuple(found + [_drawn_case(rng, *row) for row in DRAWN]), tuple(exact)
+
+
+@cache
+def probed() -> str:
+    """In one sentence: on what the detective looked."""
+    every, exact = cases()
+    lengths = sorted({int(n) for case in every for n in case.mask.sum(-1)})
+    sizes = sorted({len(case.mask) for case in every})
+    return (
+        f"{len(every)} batches of B = {', '.join(map(str, sizes))} episodes of 1 to {lengths[-1]} "
+        f"steps, γ = {', '.join(f'{g:g}' for g in sorted({case.gamma for case in every}))}; "
+        f"rewards of both signs, zero, large and small; padding and none; {len(exact)} processes "
+        "with every trajectory listed. Nothing is said about what lies outside of these"
+    )
+
+
+RATES = (0.2, 0.02)  # for updates
+
+
+class Batch(NamedTuple):
+    """What an audited update is given: tensors (B, T), and γ."""
+
+    obs: torch.Tensor
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    mask: torch.Tensor
+    gamma: float
+
+
+def update_cases() -> list[Case]:
+    """Batches of the exact processes, each with its θ: every tenth, B = 1 and 2."""
+    return [case for case in cases()[0] if case.theta is not None][::10]
+
+
+def batch(case: Case) -> Batch:
+    """The case as an update is given it."""
+    arrays = (case.obs, case.actions, case.rewards, case.mask)
+    return Batch(*(torch.tensor(array) for array in arrays), case.gamma)

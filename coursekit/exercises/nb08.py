@@ -1,0 +1,104 @@
+"""Exercises of notebook 08: mended returns, a test that sees, what to send back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit.checks import Exercise
+
+
+def to_go(rewards, gamma):
+    G, returns = 0.0, np.zeros(len(rewards))
+    for t in reversed(range(len(rewards))):
+        returns[t] = G = rewards[t] + gamma * G
+    return returns
+
+
+def from_start(rewards, gamma):
+    n = len(rewards)
+    return np.array([sum(gamma**k * rewards[k] for k in range(n - t)) for t in range(n)])
+
+
+def forwards(rewards, gamma):
+    return to_go(rewards[::-1], gamma)[::-1]
+
+
+def absolute(rewards, gamma):
+    return to_go(rewards, gamma) * gamma ** np.arange(len(rewards))
+
+
+def no_discount(rewards, gamma):
+    return to_go(rewards, 1.0)
+
+
+def one_late(rewards, gamma):
+    return np.append(to_go(rewards, gamma)[1:], 0.0)
+
+
+def whole(rewards, gamma):
+    return np.full(len(rewards), to_go(rewards, gamma)[0])
+
+
+def sees(rewards, gamma):
+    """A test that calls once with these rewards."""
+    rewards = np.array(rewards, dtype=float)
+    return lambda returns: bool(np.allclose(returns(rewards, gamma), to_go(rewards, gamma)))
+
+
+def onehot(p, action):
+    return np.eye(len(p))[action]
+
+
+EXERCISES = {
+    "8.1": Exercise(
+        solution=to_go,
+        cases=lambda: [
+            (np.array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95),
+            (np.array([2.0, -1.0, 4.0]), 0.5),
+        ],
+        wrong={
+            "the rewards are read from the start: rewards[t + k] is meant": from_start,
+            "the recursion runs forwards: each step is given what came before it": forwards,
+            "γ counts from the start: a step's own reward has γ⁰": absolute,
+            "γ is not used": no_discount,
+            "one step late: a step's own reward belongs to its return": one_late,
+            "this is the return of the whole episode, at every step": whole,
+        },
+    ),
+    "8.2": Exercise(
+        solution=sees([1, -2, 4], 0.5),
+        cases=lambda: [
+            (f,) for f in (to_go, from_start, forwards, absolute, no_discount, one_late, whole)
+        ],
+        wrong={
+            "equal rewards can not see returns that are read from the start": sees([1, 1, 1], 0.5),
+            "one reward can not see anything that concerns time": sees([2], 0.5),
+            "γ = 1 can not see a γ that is missing or misplaced": sees([1, -2, 4], 1.0),
+            "it says True to all of them": lambda returns: True,
+            "it says False to all of them, to the right one too": lambda returns: False,
+            "upside down: True is for the right one": lambda f: not sees([1, -2, 4], 0.5)(f),
+        },
+    ),
+    "8.3": Exercise(
+        solution=lambda p, action, G: (p - onehot(p, action)) * G,
+        cases=lambda: [
+            (np.array([0.24, 0.365, 0.395]), 1, 10.0),
+            (np.array([0.7, 0.3]), 0, -2.0),
+        ],
+        wrong={
+            "this is the direction of ascent: the gradient of the loss has the other sign": (
+                lambda p, action, G: (onehot(p, action) - p) * G
+            ),
+            "only the chosen logit has a gradient: the others are pushed too": (
+                lambda p, action, G: (p - 1) * onehot(p, action) * G
+            ),
+            "that is at the probabilities: multiply it by the softmax Jacobian": (
+                lambda p, action, G: -onehot(p, action) / p * G
+            ),
+            "that is the gradient of −p, the log is missing": (
+                lambda p, action, G: p[action] * (p - onehot(p, action)) * G
+            ),
+            "the return is missing": lambda p, action, G: p - onehot(p, action),
+        },
+    ),
+}

@@ -1,0 +1,48 @@
+"""What the detective knows before log π: a step's gradient at the logits, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from coursekit import mdp
+from coursekit.lineup import Block
+
+Array = np.ndarray
+
+
+def _jacobian(p: Array, error: Array) -> Array:
+    return p * (error - p @ error)
+
+
+# Name -> (p, one-hot of the action, weight) -> the gradient of the step's loss, (A,).
+GRADIENTS: dict[str, Callable[[Array, Array, float], Array]] = {
+    "p_minus_onehot": lambda p, e, w: (p - e) * w,
+    "elementwise_softmax": lambda p, e, w: -w * (1 - p) * e,
+    "no_log": lambda p, e, w: -w * _jacobian(p, e),
+    "elementwise_no_log": lambda p, e, w: -w * p * (1 - p) * e,
+    "jacobian_missing": lambda p, e, w: -w * e / p,
+    "onehot_as_gradient": lambda p, e, w: -w * e,
+    "probabilities_backpropagated": lambda p, e, w: -w * _jacobian(p, p),
+    "log_probabilities_backpropagated": lambda p, e, w: -w * _jacobian(p, np.log(p)),
+    "chosen_probability_backpropagated": lambda p, e, w: -w * _jacobian(p, p * e),
+    "softmax_twice": lambda p, e, w: w * _jacobian(p, mdp.softmax(p) - e),
+    "weight_missing": lambda p, e, w: p - e,
+}
+
+
+def logit_block(steps: list[tuple[Array, int, float]]) -> Block:
+    """Every known gradient of these steps, in a row."""
+    rows = [
+        [f(mdp.softmax(z), np.eye(len(z))[a], w) for f in GRADIENTS.values()] for z, a, w in steps
+    ]
+    table = np.concatenate([np.array(row) for row in rows], axis=1)
+    return Block(list(GRADIENTS), table, np.zeros(table.shape[1]))
+
+
+def logit_steps() -> list[tuple[Array, int, float]]:
+    """Logits, action, weight of single steps with 3, 5, 2 and 4 actions."""
+    rng = np.random.default_rng(4)
+    pairs = [(A, action) for A in (3, 5, 2, 4) for action in range(A)]
+    return [(rng.normal(size=A), action, w) for A, action in pairs for w in (1.7, -0.6)]

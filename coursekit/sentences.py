@@ -1,0 +1,219 @@
+"""What the detective says to each name: what it means, and what to do. Data, nothing else."""
+
+from __future__ import annotations
+
+# Losses: name -> (what it means, what to do).
+LOSSES: dict[str, tuple[str, str]] = {
+    "sum": (
+        "added over the steps, averaged over the episodes; at γ = 1 the expectation is −∇J",
+        "",
+    ),
+    "total": (
+        "added over the episodes as well: B times the average, so the step grows with the batch",
+        "divide by the number of episodes B, unless the rate was tuned with this B",
+    ),
+    "constant": (
+        "the sum times a constant: the direction of ∇J at another learning rate",
+        "nothing, if the rate was tuned with it; clipping and weight decay notice it, Adam hardly",
+    ),
+    "episode_mean": (
+        "every episode is divided by its own length n, which is random and depends on the actions; "
+        "in general not the direction of ∇J (with the whole return it climbs E[R/n])",
+        "sum over the steps of an episode, then average over the episodes",
+    ),
+    "step_mean": (
+        "divided by N, all steps of this batch, which is random: ∇J/E[n] plus a bias of order 1/B",
+        "divide by the number of episodes or a constant, or take large batches",
+    ),
+    "mask_forgotten": (
+        "divided by B·T places, padding included: by the longest episode of the batch",
+        "divide by the number of episodes: (losses * mask).sum(-1).mean()",
+    ),
+    "padding_weighted": (
+        "log-probabilities of padding receive a gradient, although nobody acted there",
+        "multiply by the mask after everything that can make padding non-zero",
+    ),
+    "wrong_sign": (
+        "the gradient points the other way: descending this loss lowers the return",
+        "put the minus in front of log π · G (or, for gradient ascent, keep it so)",
+    ),
+    "no_log": (
+        "π stands where log π should: every step is weighted by π once more, and rare good actions "
+        "are hardly learned",
+        "take the logarithm of the probability",
+    ),
+    "whole_return": (
+        "every step has the return of the whole episode as weight: legal, with more variance",
+        "reward-to-go has less variance",
+    ),
+    "past_rewards": (
+        "the weight is what was earned up to t, discounted forwards: an action can not change its "
+        "past, so only r_t is left in expectation",
+        "run the recursion G = r + γG backwards in time",
+    ),
+    "next_return": (
+        "the weight is G_{t+1}, one step late: an action does not see its own reward",
+        "the weight of step t starts with r_t",
+    ),
+    "immediate_reward": (
+        "the weight is r_t alone: nothing is learned about consequences (it is γ = 0)",
+        "use the reward-to-go",
+    ),
+    "returns_from_start": (
+        "the first n − t rewards stand in for the last n − t: rewards[k] for rewards[t + k]",
+        "mend the index",
+    ),
+    "centred_per_episode": (
+        "the episode's own mean return is taken off, which depends on its own actions; where "
+        "r = γ = 1 it costs half of ∇J",
+        "take off a number fixed before the episode, or one from other episodes",
+    ),
+    "standardised_per_episode": (
+        "returns are centred and divided by a standard deviation that grows with n: a hidden 1/n",
+        "divide by one number for many episodes, or not at all",
+    ),
+    "centred_over_batch": (
+        "the mean return of all steps of the batch is taken off, which includes each step's own",
+        "a baseline from other episodes is unbiased; with many episodes this comes near it",
+    ),
+    "standardised_over_batch": (
+        "returns are centred and divided by the deviation over all steps of the batch: the step's "
+        "size no longer depends on the scale of the rewards; biased, less so for large batches",
+        "keep it if that is what you want; no longer ∇J",
+    ),
+    "standardised_with_padding": (
+        "mean and deviation are taken over the padding's zeros as well",
+        "take them over the real steps: returns[mask]",
+    ),
+    "group_centred": (
+        "the whole return less the mean of the batch, its own included: (1 − 1/B) ∇J where summed",
+        "nothing, or leave the own return out",
+    ),
+    "group_standardised": (
+        "the whole return less the mean of the batch, divided by its deviation (GRPO's advantage): "
+        "an objective of its own",
+        "keep it if that is what you want; Dr. GRPO leaves the deviation out",
+    ),
+    "leave_one_out": (
+        "the whole return less the mean of the other episodes: unbiased where summed",
+        "nothing",
+    ),
+    "constant_baseline": (
+        "a constant is taken off the weight: legal with the sum; divided by n or N it is not",
+        "",
+    ),
+    "sum_of_returns": (
+        "every step is weighted by the returns of all steps, added up",
+        "weigh each step by its own return",
+    ),
+    "mean_logp_times_sum_return": (
+        "the mean of log π times the sum of the returns: each step has the returns of all steps as "
+        "weight, over n; where r = γ = 1 that is half of ∇J, so it learns CartPole",
+        "multiply step by step, then add",
+    ),
+    "reward_missing": (
+        "no reward enters: the weight is the same at every step of an episode",
+        "multiply log π by the return",
+    ),
+    "gamma_missing": ("γ is not used", "discount: G = r + γG"),
+    "gamma_twice": ("discounted by γ² where γ was asked for", "discount once"),
+    "gamma_to_the_t": (
+        "γ^t stands in front of step t, which most programs drop",
+        "nothing, if ∇J_γ from the first state is wanted: with reward-to-go this is exact",
+    ),
+    "unknown": (
+        "this is none of the losses that the detective knows",
+        "compare one episode of unequal rewards with the sum, by hand; then the steps one by one",
+    ),
+}
+# What may go wrong before there is anything to compare.
+TROUBLES = {
+    "raises": "call it yourself on one batch (B, T) and mend the error",
+    "not_a_tensor": "return the scalar tensor itself: no .item(), no .numpy(), and a return",
+    "not_scalar": "reduce over both axes, so that one number is left",
+    "detached": "it is a constant, or .detach(), torch.no_grad(), torch.tensor(…) or NumPy cut the "
+    "graph between log π and the loss; keep log π a tensor all the way",
+    "no_gradient": "let the loss contain log π · G",
+    "nan": "look for 0/0 (equal returns; torch.std of one value, which divides by n − 1 = 0) "
+    "and for log 0; guard the division",
+    "not_a_vector": "return one number for each logit",
+    "changes_inputs": "work on a copy: rewards.clone()",
+    "not_repeatable": "a loss must be a function: no random numbers, no state kept between calls",
+}
+# audit_gradient: what a step's gradient with respect to the logits may be.
+GRADIENTS: dict[str, tuple[str, str]] = {
+    "p_minus_onehot": ("(p − onehot) · weight: the gradient of −weight · log π at the logits", ""),
+    "elementwise_softmax": (
+        "only the chosen logit gets a gradient: the softmax was differentiated as if each output "
+        "had its own input. With two actions it is half the right gradient in the difference of "
+        "the logits, so CartPole hides it",
+        "use p − onehot, or the full Jacobian diag(p) − p pᵀ",
+    ),
+    "no_log": (
+        "weight · ∇π: a one-hot vector sent back through the softmax, without 1/π",
+        "send onehot/p through the Jacobian, or write p − onehot at the logits",
+    ),
+    "elementwise_no_log": (
+        "weight · π(1 − π) on the chosen logit: no log, and the softmax element by element",
+        "use p − onehot",
+    ),
+    "jacobian_missing": (
+        "onehot/p is the derivative with respect to p; it was used at the logits",
+        "multiply it by the softmax Jacobian: onehot − p is what comes out",
+    ),
+    "onehot_as_gradient": ("the one-hot vector was used at the logits", "subtract p: onehot − p"),
+    "probabilities_backpropagated": (
+        "weight · J p: all probabilities were sent back; the action taken does not occur",
+        "send onehot/p back: only the chosen probability enters log π(a|s)",
+    ),
+    "log_probabilities_backpropagated": (
+        "weight · J log p: all log-probabilities were sent back as if they were derivatives",
+        "send the derivative back, onehot/p, not the value",
+    ),
+    "chosen_probability_backpropagated": (
+        "weight · J (p · onehot): the value π(a|s) was sent back where its derivative belongs",
+        "send the derivative of log π back: onehot/p",
+    ),
+    "softmax_twice": ("the softmax is applied to probabilities once more", "hand over the logits"),
+    "weight_missing": ("no return enters: p − onehot", "multiply by the weight"),
+}
+# audit_update: what happens after the gradient.
+UPDATES: dict[str, tuple[str, str]] = {
+    "step_in_loop": (
+        "the optimiser steps after each step's loss; later losses see moved parameters",
+        "call backward in the loop, the optimiser once, after it",
+    ),
+    "last_step_only": (
+        "only the last step of the last episode moves the parameters: .grad is cleared on the way",
+        "call zero_grad once, before the loop",
+    ),
+    "wrong_scale": (
+        "the right direction at the wrong size: every update is the same factor times too long",
+        "compare the rate that the optimiser was given with the one you meant",
+    ),
+    "rate_ignored": (
+        "the right direction, but the rate that was asked for does not enter",
+        "hand the rate to the optimiser",
+    ),
+    "rescaled_per_batch": (
+        "the right direction; the size changes from batch to batch in no known way: clipping, or "
+        "a normalised gradient",
+        "intended? then compare programs by their clipped steps",
+    ),
+    "sign_of_gradient": (
+        "every parameter moves by the same amount: Adam's first step, or a sign",
+        "audit with plain SGD; a step of Adam shows nothing about the size of the loss",
+    ),
+    "weight_decay": (
+        "the parameters are also pulled towards zero",
+        "nothing, if intended; then the scale of the loss matters, for every optimiser",
+    ),
+    "no_update": (
+        "the parameters did not move",
+        "does the optimiser own these very tensors? is step called?",
+    ),
+    "gradients_left_over": (
+        "the second update on the same batch is larger by the first: .grad was not cleared",
+        "call zero_grad before backward",
+    ),
+}

@@ -1,0 +1,245 @@
+"""What the detective knows by name: normalisations, weights, discounts, and their products.
+
+A loss is known by the weight it puts on every step, w_{i,t} = −∂loss/∂log π(a_{i,t}|s_{i,t}). Every
+loss of the course is a product, w = c · normalisation · weight · (π, where the log is missing).
+All arrays are NumPy, (…, B, T), float64; ``mask`` is True where a step is real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from coursekit import casebook, lineup, losses
+from coursekit.lineup import Block, Match
+
+Array = np.ndarray
+
+
+def _lengths(mask: Array) -> Array:
+    return mask.sum(-1)[..., None]
+
+
+# Names -> the factor in front of every step. "total" is not averaged over the episodes.
+NORMALISATIONS: dict[tuple[str, ...], Callable[[Array], Array]] = {
+    ("sum",): lambda mask: mask / mask.shape[-2],
+    ("total",): lambda mask: mask * 1.0,
+    ("episode_mean",): lambda mask: mask / _lengths(mask) / mask.shape[-2],
+    ("episode_mean", "total"): lambda mask: mask / _lengths(mask),
+    ("step_mean",): lambda mask: mask / mask.sum((-2, -1))[..., None, None],
+    ("mask_forgotten",): lambda mask: mask / (mask.shape[-2] * mask.shape[-1]),
+    ("mask_forgotten", "total"): lambda mask: mask / mask.shape[-1],
+}
+
+
+def _of_bug(name: str) -> Callable[..., Array]:
+    """The weight of an entry of ``losses.BUGS`` that sums over steps, read off by autograd."""
+
+    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
+        logp = torch.zeros(rewards.shape, dtype=torch.float64, requires_grad=True)
+        value = losses.BUGS[name](logp, torch.tensor(rewards), torch.tensor(mask), gamma).sum()
+        return -torch.autograd.grad(value, logp)[0].numpy() * rewards.shape[-2]
+
+    return weight
+
+
+def _centred(values: Array, over: Array, axes: tuple[int, ...], divide: int | None = None) -> Array:
+    """values − mean; ÷ standard deviation with ``divide`` degrees of freedom taken off, if any."""
+    count = over.sum(axes, keepdims=True)
+    centred = values - (values * over).sum(axes, keepdims=True) / count
+    if divide is None:
+        return centred
+    squares = (centred**2 * over).sum(axes, keepdims=True)
+    return centred / (np.sqrt(squares / np.maximum(count - divide, 1)) + 1e-8)
+
+
+def _group(divide: int | None = None) -> Callable[..., Array]:
+    """G_0 less the mean of the batch (GRPO's advantage), ÷ its standard deviation if asked for."""
+
+    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
+        R = losses.whole_return(rewards, gamma)
+        return _centred(R, np.ones_like(R), (-2,), divide)
+
+    return weight
+
+
+def _batch(divide: int | None = None, padded: bool = False) -> Callable[..., Array]:
+    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
+        over = np.ones_like(mask) if padded else mask
+        return _centred(losses.reward_to_go(rewards, gamma), over, (-2, -1), divide)
+
+    return weight
+
+
+def _episode_std_1(rewards: Array, mask: Array, gamma: float) -> Array:
+    return _centred(losses.reward_to_go(rewards, gamma), mask, (-1,), 1)
+
+
+def _leave_one_out(rewards: Array, mask: Array, gamma: float) -> Array:
+    B = mask.shape[-2]
+    return _group()(rewards, mask, gamma) * B / max(B - 1, 1)
+
+
+def _sum_of_returns(rewards: Array, mask: Array, gamma: float) -> Array:
+    return losses.reward_to_go(rewards, gamma).sum(-1)[..., None] + rewards * 0.0
+
+
+BY_BUG = (
+    "past_rewards",
+    "next_return",
+    "immediate_reward",
+    "returns_from_start",
+    "centred_per_episode",
+)
+# Name -> weights it may stand for (two where a standard deviation may divide by n or by n − 1).
+WEIGHTS: dict[str, tuple[Callable[..., Array], ...]] = {
+    "reward_to_go": (losses.reward_to_go,),
+    "whole_return": (losses.whole_return,),
+    **{name: (_of_bug(name),) for name in BY_BUG},
+    "standardised_per_episode": (_of_bug("standardised_per_episode"), _episode_std_1),
+    "centred_over_batch": (_batch(),),
+    "standardised_over_batch": (_batch(0), _batch(1)),
+    "standardised_with_padding": (_batch(0, padded=True), _batch(1, padded=True)),
+    "group_centred": (_group(),),
+    "group_standardised": (_group(0), _group(1)),
+    "leave_one_out": (_leave_one_out,),
+    "sum_of_returns": (_sum_of_returns,),
+    "reward_missing": (lambda rewards, mask, gamma: mask * 1.0,),
+}
+# Name -> (rewards, γ, weight) to weight; the first is what was asked for.
+DISCOUNTS: dict[str, Callable[..., Array]] = {
+    "": lambda weight, rewards, mask, gamma: weight(rewards, mask, gamma),
+    "gamma_missing": lambda weight, rewards, mask, gamma: weight(rewards, mask, 1.0),
+    "gamma_twice": lambda weight, rewards, mask, gamma: weight(rewards, mask, gamma**2),
+    "gamma_to_the_t": lambda weight, rewards, mask, gamma: (
+        weight(rewards, mask, gamma) * gamma ** np.arange(rewards.shape[-1])
+    ),
+}
+ALIASES = {("episode_mean", "sum_of_returns"): "mean_logp_times_sum_return"}
+# (weight, discount) whose expectation, summed over steps, has the direction of ∇J.
+UNBIASED = {
+    ("reward_to_go", ""),
+    ("reward_to_go", "gamma_to_the_t"),
+    ("whole_return", ""),
+    ("group_centred", ""),
+    ("leave_one_out", ""),
+}
+
+
+def weight_rows(rewards: Array, mask: Array, gamma: float) -> dict[tuple[str, str, int], Array]:
+    """Every weight under every discount: (weight, discount, variant) -> (…, B, T)."""
+    rows = {}
+    for name, variants in WEIGHTS.items():
+        for k, weight in enumerate(variants):
+
+            def masked(rewards, mask, gamma, weight=weight):
+                plain = weight in (losses.reward_to_go, losses.whole_return)
+                return (weight(rewards, gamma) if plain else weight(rewards, mask, gamma)) * mask
+
+            for discount, change in DISCOUNTS.items():
+                rows[name, discount, k] = change(masked, rewards, mask, gamma)
+    return rows
+
+
+class Key(NamedTuple):
+    """A candidate: its normalisation, whether the log is there, its weight, its discount."""
+
+    normalisation: tuple[str, ...]
+    log: bool
+    weight: str
+    discount: str
+
+
+@cache
+def known_weights() -> tuple[list[tuple[str, str]], Array]:
+    """Names (K) and weights (K, M) on all real steps of all cases; no two of them are the same."""
+    cases, _ = casebook.cases()
+    alike: dict[tuple, list[int]] = {}  # cases of one shape and one γ are stacked: (N, B, T)
+    for i, case in enumerate(cases):
+        alike.setdefault((case.mask.shape, case.gamma), []).append(i)
+    columns: dict[int, Array] = {}
+    for (_, gamma), members in alike.items():
+        rewards, mask = (
+            np.stack([getattr(cases[i], f) for i in members]) for f in ("rewards", "mask")
+        )
+        rows = weight_rows(rewards, mask, gamma)
+        table = np.array(list(rows.values()))
+        columns |= {i: table[:, k][:, mask[k]] for k, i in enumerate(members)}
+    W, names = np.concatenate([columns[i] for i in range(len(cases))], axis=1), [*rows]
+    _, first = np.unique(W.round(9), axis=0, return_index=True)  # γ is nothing to some of them
+    return [names[i][:2] for i in np.sort(first)], W[np.sort(first)]
+
+
+@cache
+def step_blocks() -> list[Block]:
+    """All candidates on all real steps."""
+    return blocks(slice(None))
+
+
+def blocks(steps: Array | slice, image: Callable[[Array], Array] = lambda x: x) -> list[Block]:
+    """All candidates on the real steps chosen by ``steps`` (M,), mapped by a linear ``image``."""
+    cases, _ = casebook.cases()
+    names, W = known_weights()
+    p = np.exp(np.concatenate([case.logp[case.mask] for case in cases]))[steps]
+    wide = [[3e-3 if "standardised" in name else lineup.TOLERANCE] for name, _ in names]
+    found = []
+    for norm, factor in NORMALISATIONS.items():
+        one = np.concatenate([factor(case.mask)[case.mask] for case in cases])[steps]
+        for log in (True, False):
+            each = one if log else one * p
+            keys = [Key(norm, log, *name) for name in names]
+            found.append(Block(keys, image(W[:, steps] * each), image(each), np.array(wide)))
+    return found
+
+
+def describe(match: Match) -> tuple[tuple[str, ...], bool]:
+    """The names of a candidate with its factor, normalisation first; is it a policy gradient?"""
+    norm, log, weight, discount = match.key
+    summed, unit = norm in (("sum",), ("total",)), abs(abs(match.factor) - 1) < 1e-4
+    ok = summed and log and match.factor > 0 and (weight, discount) in UNBIASED
+    alias = ALIASES.get((norm[0], weight))
+    norm = norm[1:] if alias else ("constant",) if summed and not unit else norm
+    parts = [alias or weight, discount, "constant_baseline" if match.baseline else ""]
+    parts += ["" if log else "no_log", "wrong_sign" if match.factor < 0 else ""]
+    changes = tuple(part for part in parts if part and part != "reward_to_go")
+    # the sum is not worth a word beside what is wrong with it
+    return (() if norm == ("sum",) and changes and not ok else norm) + changes, ok
+
+
+def sum_moves(moves: Any) -> Array:
+    """What the sum does to θ, over the rate; (M,)."""
+    return blocks(moves.steps, moves.image)[0].rows[0]
+
+
+def describe_update(u: Array, moves: Any) -> tuple[tuple[str, ...], bool, dict[str, float]]:
+    """Names, ok and numbers of u = Δθ/lr of all updates in a row; ``moves``: a ``moves.Moves``."""
+    known, starts = blocks(moves.steps, moves.image), moves.starts
+    for name, rows in moves.special.items():
+        if any(lineup.agreement(u, row, starts).all() for row in rows):
+            return (name,), False, {}
+    if found := lineup.search(u, known, starts):
+        names, ok = describe(found[0])
+        names = tuple("wrong_scale" if name == "constant" else name for name in names)
+        return names, ok and "wrong_scale" not in names, {"factor": found[0].factor}
+    if found := lineup.search(u, [block._replace(one=moves.theta) for block in known], starts):
+        names, _ = describe(found[0]._replace(baseline=0.0))
+        decay = found[0].factor * found[0].baseline
+        return (*names, "weight_decay"), False, {"weight_decay": decay}
+    g = sum_moves(moves)
+    live = lineup.peak(g, starts) > 1e-9
+    k = np.add.reduceat(u * g, starts) / np.maximum(np.add.reduceat(g * g, starts), 1e-300)
+    sizes = np.diff(np.append(starts, len(u)))
+    same = lineup.agreement(u, np.repeat(k, sizes) * g, starts)
+    if (same & (k > 0))[live].all():
+        own = k * np.repeat(casebook.RATES, len(k) // len(casebook.RATES))
+        if np.ptp(own[live]) < 1e-4 * own[live].max():
+            return ("rate_ignored",), False, {"own_rate": float(own[live][0])}
+        return ("rescaled_per_batch",), False, {"smallest": k[live].min(), "largest": k[live].max()}
+    moved = np.abs(g) > 1e-6
+    if np.allclose(np.abs(u[moved]), np.abs(u[moved][0]), rtol=1e-2):
+        return ("sign_of_gradient",), False, {"size": float(np.abs(u[moved][0]))}
+    return ("unknown",), False, {}

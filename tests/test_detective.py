@@ -1,0 +1,642 @@
+"""The detective names what it knows, admits what it does not, and never calls the wrong one right.
+
+The losses below are written in the styles that are found in public programs, in our own words.
+"""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from coursekit import (
+    casebook,
+    detective,
+    gradients,
+    lineup,
+    logit_suspects,
+    losses,
+    mdp,
+    sentences,
+    suspects,
+)
+
+torch.set_num_threads(1)
+
+
+# --- The styles of public programs.
+
+
+def loop_with_running_return(logp, rewards, mask, gamma):
+    """One episode after the other, backwards, with a Python float for the return."""
+    total = 0.0
+    for i in range(len(logp)):
+        R = 0.0
+        for t in reversed(range(int(mask[i].sum()))):
+            R = float(rewards[i, t]) + gamma * R
+            total = total - logp[i, t] * R
+    return total / len(logp)
+
+
+def loop_of_backward_calls(logp, rewards, mask, gamma):
+    """Calls backward on each step's loss, and returns nothing but a number to print."""
+    printed = 0.0
+    for i in range(len(logp)):
+        R = 0.0
+        for t in reversed(range(int(mask[i].sum()))):
+            R = float(rewards[i, t]) + gamma * R
+            step = -logp[i, t] * R / len(logp)
+            step.backward(retain_graph=True)
+            printed += step.item()
+    return printed
+
+
+def returns_of(row, gamma):
+    found, R = [], 0.0
+    for r in row.tolist()[::-1]:
+        R = r + gamma * R
+        found.insert(0, R)
+    return torch.tensor(found)  # float32, as in most programs
+
+
+def standardised_then_summed(logp, rewards, mask, gamma):
+    """Returns standardised within the episode; per-step losses collected, concatenated, summed."""
+    every = []
+    for row, r, real in zip(logp, rewards, mask, strict=True):
+        returns = returns_of(r[real], gamma)
+        eps = torch.finfo(torch.float32).eps
+        returns = (returns - returns.mean()) / (returns.std(correction=0) + eps)
+        every.append(torch.stack([-p * g for p, g in zip(row[real], returns, strict=True)]).sum())
+    return torch.stack(every).mean()
+
+
+def standardised_with_default_std(logp, rewards, mask, gamma):
+    """The same with torch's own std: NaN where an episode has one step."""
+    every = []
+    for row, r, real in zip(logp, rewards, mask, strict=True):
+        returns = returns_of(r[real], gamma)
+        returns = (returns - returns.mean()) / (returns.std() + 1e-8)
+        every.append((-row[real] * returns).sum())
+    return torch.stack(every).mean()
+
+
+def mean_over_collected_steps(logp, rewards, mask, gamma):
+    """All steps of the batch in one list, one mean at the end; weight: the episode's return."""
+    weights = []
+    for r, real in zip(rewards, mask, strict=True):
+        n = int(real.sum())
+        R = sum(gamma**t * x for t, x in enumerate(r[:n].tolist()))
+        weights += [R] * n
+    return -(logp[mask] * torch.as_tensor(weights, dtype=torch.float32)).mean()
+
+
+def fixed_number_of_steps(logp, rewards, mask, gamma, N=2048):
+    """A batch of N steps, whatever the episodes in it: the divisor is known beforehand."""
+    G = losses.reward_to_go(rewards, gamma)
+    return -(logp[mask] * G[mask]).sum() / N
+
+
+def normalised_advantages(logp, rewards, mask, gamma):
+    """Flattened, standardised over the batch, and averaged."""
+    G = losses.reward_to_go(rewards, gamma)[mask]
+    adv = (G - G.mean()) / (G.std(unbiased=False) + 1e-8)
+    return (-logp[mask] * adv).mean()
+
+
+def mean_logp_times_returns(logp, rewards, mask, gamma):
+    """One product for each episode: the mean of log π, the sum of the returns."""
+    total = 0
+    for row, r, real in zip(logp, rewards, mask, strict=True):
+        total = total - row[real].mean() * returns_of(r[real], gamma).sum()
+    return total / len(logp)
+
+
+def group_advantage(rewards, mask, divide):
+    score = (rewards * mask).sum(-1)
+    adv = score - score.mean()
+    return (adv / (score.std(correction=0) + 1e-6) if divide else adv)[:, None]
+
+
+def grpo(logp, rewards, mask, gamma):
+    """Mean over the tokens of an answer, then over the answers; ratio of one with itself."""
+    ratio = (logp - logp.detach()).exp()
+    per_token = -ratio * group_advantage(rewards, mask, True) * mask
+    return (per_token.sum(-1) / mask.sum(-1)).mean()
+
+
+def dr_grpo(logp, rewards, mask, gamma, longest=64):
+    """No deviation; a constant in place of the length."""
+    per_token = -(logp - logp.detach()).exp() * group_advantage(rewards, mask, False) * mask
+    return per_token.sum(-1).mean() / longest
+
+
+def dapo(logp, rewards, mask, gamma):
+    """Mean over the tokens of all answers."""
+    per_token = -(logp - logp.detach()).exp() * group_advantage(rewards, mask, True) * mask
+    return per_token.sum() / mask.sum()
+
+
+def matrix_product(logp, rewards, mask, gamma):
+    """Discounts in a triangular matrix, all in float32, mask as a factor; total over the batch."""
+    T = rewards.shape[-1]
+    powers = torch.arange(T)[None] - torch.arange(T)[:, None]
+    D = torch.triu(torch.tensor(float(gamma)) ** powers.clamp(min=0))
+    G = rewards.float() @ D.T
+    return (-logp.float() * G * mask).sum()
+
+
+def in_place_on_a_copy(logp, rewards, mask, gamma):
+    G = rewards.clone()
+    for t in reversed(range(G.shape[1] - 1)):
+        G[:, t] += gamma * G[:, t + 1]
+    return -(logp * G).masked_fill(~mask, 0).sum(dim=1).mean(dim=0)
+
+
+STYLES = [
+    (loop_with_running_return, ("sum",), True),
+    (loop_of_backward_calls, ("sum",), True),
+    (in_place_on_a_copy, ("sum",), True),
+    (matrix_product, ("total",), True),
+    (standardised_then_summed, ("standardised_per_episode",), False),
+    (standardised_with_default_std, ("standardised_per_episode", "nan"), False),
+    (mean_over_collected_steps, ("step_mean", "whole_return"), False),
+    (fixed_number_of_steps, ("constant",), True),
+    (normalised_advantages, ("step_mean", "standardised_over_batch"), False),
+    (mean_logp_times_returns, ("mean_logp_times_sum_return",), False),
+    (grpo, ("episode_mean", "group_standardised", "gamma_missing"), False),
+    (dr_grpo, ("constant", "group_centred", "gamma_missing"), False),
+    (dapo, ("step_mean", "group_standardised", "gamma_missing"), False),
+]
+
+
+@pytest.mark.parametrize(("loss", "names", "ok"), STYLES, ids=lambda x: getattr(x, "__name__", ""))
+def test_losses_in_the_styles_of_public_programs(loss, names, ok):
+    finding = detective.audit(loss)
+    assert finding.names == names
+    assert finding.ok == ok
+
+
+def test_a_constant_divisor_is_recovered():
+    assert detective.audit(fixed_number_of_steps).numbers["divisor"] == pytest.approx(2048)
+    assert detective.audit(dr_grpo).numbers["divisor"] == pytest.approx(64)
+
+
+# --- Each normalisation, each bug, and what they make together.
+
+
+@pytest.mark.parametrize("reduction", losses.REDUCTIONS)
+def test_each_normalisation_is_named(reduction):
+    finding = detective.audit(partial(losses.reinforce, reduction=reduction))
+    assert finding.names == (reduction,)
+    assert finding.ok == (reduction in ("sum", "constant"))
+    assert ("equal to the sum" in str(finding)) == (reduction == "sum")
+
+
+@pytest.mark.parametrize("bug", losses.BUGS)
+def test_each_bug_is_named(bug):
+    finding = detective.audit(losses.BUGS[bug])
+    assert finding.names == (bug,)
+    assert not finding.ok
+    assert finding.meaning
+    assert finding.advice
+
+
+def made(reduction, weight=losses.reward_to_go, sign=1, log=True, baseline=0.0, divisor=1.0):
+    def loss(logp, rewards, mask, gamma):
+        w = (weight(rewards, gamma) - baseline) * mask
+        each = losses.step_losses(logp if log else logp.exp(), w, mask)
+        return sign * losses.REDUCTIONS[reduction](each, mask) / divisor
+
+    return loss
+
+
+def discounted_twice(rewards, gamma):
+    return losses.reward_to_go(rewards, gamma**2)
+
+
+def kept(rewards, gamma):
+    powers = gamma ** torch.arange(rewards.shape[-1], dtype=rewards.dtype)
+    return losses.reward_to_go(rewards, gamma) * powers
+
+
+PAIRS = [
+    (made("episode_mean", sign=-1), ("episode_mean", "wrong_sign"), False),
+    (made("step_mean", log=False), ("step_mean", "no_log"), False),
+    (
+        made("episode_mean", weight=losses.whole_return),
+        ("episode_mean", "whole_return"),
+        False,
+    ),
+    (made("sum", weight=losses.whole_return), ("sum", "whole_return"), True),
+    (made("sum", baseline=1.5), ("sum", "constant_baseline"), True),
+    (made("step_mean", baseline=1.5), ("step_mean", "constant_baseline"), False),
+    (made("sum", divisor=7), ("constant",), True),
+    (made("sum", divisor=0.5, sign=-1), ("constant", "wrong_sign"), False),
+    (made("step_mean", weight=discounted_twice), ("step_mean", "gamma_twice"), False),
+    (made("sum", weight=kept), ("sum", "gamma_to_the_t"), True),
+    (
+        made("episode_mean", weight=discounted_twice, log=False, sign=-1),
+        ("episode_mean", "gamma_twice", "no_log", "wrong_sign"),
+        False,
+    ),
+    (made("sum", weight=lambda r, g: r * 0 + 1), ("reward_missing",), False),
+]
+
+
+@pytest.mark.parametrize(("loss", "names", "ok"), PAIRS, ids=lambda x: str(x)[:60])
+def test_normalisations_and_mistakes_together(loss, names, ok):
+    finding = detective.audit(loss)
+    assert finding.names == names
+    assert finding.ok == ok
+
+
+def test_a_baseline_is_recovered_and_the_note_on_gamma_follows_the_loss():
+    finding = detective.audit(made("sum", baseline=1.5))
+    assert finding.numbers["baseline"] == pytest.approx(1.5)
+    assert "γ^t is dropped" in str(finding)
+    assert "γ^t is dropped" not in str(detective.audit(made("sum", weight=kept)))
+
+
+def test_padding_that_gets_a_gradient_is_seen():
+    def loss(logp, rewards, mask, gamma):  # the baseline makes the padding's weight −2
+        return -(logp * (losses.reward_to_go(rewards, gamma) - 2)).sum(-1).mean()
+
+    assert detective.audit(loss).names == ("sum", "constant_baseline", "padding_weighted")
+    assert not detective.audit(loss).ok
+
+
+# --- What is not in the list, or departs from the sum in a corner only.
+
+
+def unless(condition):
+    """The sum, but for batches of one kind, on which it is doubled in its first step."""
+
+    def loss(logp, rewards, mask, gamma):
+        value = losses.reinforce(logp, rewards, mask, gamma)
+        return value - logp[0, 0] if condition(rewards, mask, gamma) else value
+
+    return loss
+
+
+def root_of_n(logp, rewards, mask, gamma):
+    each = losses.step_losses(logp, losses.reward_to_go(rewards, gamma), mask)
+    return (each.sum(-1) / mask.sum(-1) ** 0.5).mean()
+
+
+UNKNOWN = {
+    "clipped_returns": made("sum", weight=lambda r, g: losses.reward_to_go(r, g).clamp(-10, 10)),
+    "clipped_logp": lambda p, r, m, g: losses.reinforce(p.clamp(min=-6), r, m, g),
+    "squared_returns": made("sum", weight=lambda r, g: losses.reward_to_go(r, g) ** 2),
+    "one_over_root_n": root_of_n,
+    "entropy_like": lambda p, r, m, g: losses.reinforce(p, r, m, g) + 0.1 * (p * m).pow(2).sum(),
+    "two_step_returns": made("sum", weight=lambda r, g: r + g * (losses.reward_to_go(r, g) - r)),
+    "weighted_twice": lambda p, r, m, g: losses.reinforce(p * p, r, m, g),
+    "absolute_rewards": lambda p, r, m, g: losses.reinforce(p, r.abs(), m, g),
+    "larger_batches": unless(lambda r, m, g: len(m) > 1),
+    "below_gamma_1": unless(lambda r, m, g: g < 1),
+    "long_episodes": unless(lambda r, m, g: m.sum(-1).max() > 500),
+    "padding_only": unless(lambda r, m, g: not bool(m.all())),
+    "wide_padding_only": unless(lambda r, m, g: m.shape[-1] > m.sum(-1).max()),
+    "negative_rewards": unless(lambda r, m, g: bool((r < 0).all())),
+    "three_episodes": unless(lambda r, m, g: len(m) == 3),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_is_not_in_the_list_is_admitted(name):
+    finding = detective.audit(UNKNOWN[name])
+    assert finding.names == ("unknown",)
+    assert not finding.ok
+    assert str(finding).startswith("✗ unknown: cosine ")
+    assert "nearest known" in str(finding)
+
+
+def test_the_corner_in_which_a_loss_departs_is_shown():
+    text = str(detective.audit(UNKNOWN["long_episodes"]))
+    total = len(casebook.cases()[0])
+    assert f"nearest known: sum, the same on {total - 1} of {total} batches" in text
+    assert "first different on: long" in text
+
+
+def test_the_numbers_of_an_unknown_are_those_of_the_enumerated_expectation():
+    process, _, gamma, B = casebook.PROCESSES[0]
+    theta = next(c for c in casebook.cases()[0]).theta
+
+    def vectorised(logp, rewards, mask, gamma):
+        each = losses.step_losses(logp, losses.reward_to_go(rewards, gamma), mask)
+        return (each.sum(-1) / mask.sum(-1) ** 0.5).mean(-1)
+
+    g = -gradients.expected_gradient(vectorised, process, theta, gamma, B)
+    exact = mdp.grad_J(process, theta, gamma)
+    line = (
+        f"cosine {gradients.cosine(g, exact):.2f}, norm ratio {gradients.norm_ratio(g, exact):.3g}"
+    )
+    assert line in detective.audit(root_of_n).evidence[1]
+
+
+def test_rounding_has_no_direction():
+    """Where each reward is 1, the immediate reward has the expectation 0; so have past rewards."""
+    for bug in ("immediate_reward", "past_rewards"):
+        assert detective.audit(losses.BUGS[bug]).numbers["cosine_at_constant_reward"] == 0
+
+
+def test_nothing_is_not_a_known_loss_times_zero():
+    def loss(logp, rewards, mask, gamma):  # the baseline of each time step: 0 is left where B = 1
+        G = losses.reward_to_go(rewards, gamma)
+        baseline = (G * mask).sum(0) / mask.sum(0).clamp(min=1)
+        return -(logp * (G - baseline) * mask).sum(-1).mean()
+
+    finding = detective.audit(loss)
+    assert finding.names == ("unknown",)
+    assert "nearest known: constant" not in str(finding)
+
+
+# --- Bad input is a finding, not a traceback.
+
+
+def writes(logp, rewards, mask, gamma):
+    for t in reversed(range(rewards.shape[-1] - 1)):
+        rewards[:, t] += gamma * rewards[:, t + 1]
+    return -(logp * rewards * mask).sum(-1).mean()
+
+
+def random(logp, rewards, mask, gamma):
+    return losses.reinforce(logp * torch.rand(1), rewards, mask, gamma)
+
+
+def remembers():
+    seen = []
+
+    def loss(logp, rewards, mask, gamma):
+        seen.append(float(rewards.sum()))
+        weight = losses.reward_to_go(rewards, gamma) - np.mean(seen)
+        return losses.sum_(losses.step_losses(logp, weight * mask, mask), mask)
+
+    return loss
+
+
+BAD = [
+    (lambda p, r, m, g: 1 / 0, "raises", "ZeroDivisionError"),
+    (None, "raises", "not callable"),
+    (lambda p, r: p.sum(), "raises", "positional arguments"),
+    (lambda p, r, m, g: None, "not_a_tensor", "returned None"),
+    (lambda p, r, m, g: losses.reinforce(p, r, m, g).item(), "not_a_tensor", "it returned"),
+    (lambda p, r, m, g: -(p * r * m), "not_scalar", "shape (1, 1)"),
+    (lambda p, r, m, g: torch.tensor(3.0), "detached", "without a graph"),
+    (lambda p, r, m, g: losses.reinforce(p.detach(), r, m, g), "detached", "without a graph"),
+    (lambda p, r, m, g: losses.reinforce(p, r, m, g) * float("nan"), "nan", "NaN"),
+    (lambda p, r, m, g: losses.reinforce(p, r * 0, m, g), "no_gradient", "0"),
+    (writes, "changes_inputs", "wrote into rewards"),
+    (lambda p, r, m, g: losses.reinforce(p.exp_(), r, m, g), "changes_inputs", "wrote into logp"),
+    (random, "not_repeatable", "another gradient"),
+    (remembers(), "not_repeatable", "another gradient"),
+]
+
+
+@pytest.mark.parametrize(("loss", "name", "text"), BAD, ids=[f"{n}-{t}" for _, n, t in BAD])
+def test_bad_input_is_said_in_words(loss, name, text):
+    finding = detective.audit(loss)
+    if name == "not_scalar":  # a batch of one step is a scalar by accident
+        assert name in finding.names
+    else:
+        assert finding.names[-1] == name
+        assert text in str(finding)
+    assert not finding.ok
+    assert "what to do" in str(finding)
+
+
+def test_a_loss_that_refuses_float64_is_given_float32():
+    def loss(logp, rewards, mask, gamma):
+        return -torch.stack(
+            [
+                row[m] @ returns_of(r[m], gamma)
+                for row, r, m in zip(logp, rewards, mask, strict=True)
+            ]
+        ).mean()
+
+    finding = detective.audit(loss)
+    assert finding.names == ("sum",)
+    assert "float32" in str(finding)
+
+
+def test_one_line_for_a_test_suite():
+    detective.assert_policy_gradient(losses.reinforce)
+    wrong = losses.BUGS["no_log"]
+    with pytest.raises(AssertionError, match="not a policy gradient\n✗ no_log\nevidence:"):
+        detective.assert_policy_gradient(wrong)
+    step_mean = partial(losses.reinforce, reduction="step_mean")
+    with pytest.raises(AssertionError):
+        detective.assert_policy_gradient(step_mean)
+    detective.assert_policy_gradient(step_mean, allow=("step_mean",))
+    with pytest.raises(AssertionError):
+        detective.assert_policy_gradient(made("step_mean", sign=-1), allow=("step_mean",))
+
+
+# --- Before log π, and after the loss.
+
+
+def at_the_logits(name, factor=1.0):
+    f = logit_suspects.GRADIENTS[name]
+    return lambda z, a, w: factor * f(mdp.softmax(z), np.eye(len(z))[a], w)
+
+
+@pytest.mark.parametrize("name", logit_suspects.GRADIENTS)
+def test_each_gradient_at_the_logits_is_named(name):
+    finding = detective.audit_gradient(at_the_logits(name))
+    assert finding.names == (name,)
+    assert finding.ok == (name == "p_minus_onehot")
+    assert detective.audit_gradient(at_the_logits(name, -2)).names == (name, "wrong_sign")
+
+
+def test_autograd_says_which_gradients_at_the_logits_are_right():
+    def by_autograd(logits, action, weight, log=True):
+        z = torch.tensor(logits, requires_grad=True)
+        p = torch.softmax(z, 0)[action]
+        return torch.autograd.grad(-weight * (p.log() if log else p), z)[0]
+
+    def twice(logits, action, weight):
+        z = torch.tensor(logits, requires_grad=True)
+        p = torch.softmax(z, 0)[None]
+        loss = torch.nn.functional.cross_entropy(p, torch.tensor([action])) * weight
+        return torch.autograd.grad(loss, z)[0]
+
+    assert detective.audit_gradient(by_autograd).ok
+    assert detective.audit_gradient(partial(by_autograd, log=False)).names == ("no_log",)
+    assert detective.audit_gradient(twice).names == ("softmax_twice",)
+
+
+def test_two_actions_hide_the_elementwise_softmax():
+    finding = detective.audit_gradient(at_the_logits("elementwise_softmax"))
+    assert finding.numbers["cosine_two_actions"] == pytest.approx(1)
+    assert finding.numbers["cosine"] < 0.9
+    assert "with two actions" in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("fn", "name"),
+    [
+        (lambda z, a, w: z * w, "unknown"),
+        (lambda z, a, w: 1 / 0, "raises"),
+        (lambda z, a, w: 3.0, "not_a_vector"),
+        (lambda z, a, w: z * np.nan, "nan"),
+        (lambda z, a, w: z * 0, "no_gradient"),
+        (lambda z, a, w: z.__isub__(1), "changes_inputs"),
+    ],
+)
+def test_what_else_may_come_from_a_gradient(fn, name):
+    finding = detective.audit_gradient(fn)
+    assert finding.names == (name,)
+    assert not finding.ok
+    assert name in str(finding)
+
+
+def step_losses(params, batch):
+    every = torch.log_softmax(params["theta"][batch.obs], -1)
+    logp = every.gather(-1, batch.actions[..., None])[..., 0]
+    return losses.step_losses(logp, losses.reward_to_go(batch.rewards, batch.gamma), batch.mask)
+
+
+def update(reduction="sum", optimiser=torch.optim.SGD, scale=1.0, rate=None, clip=None, **settings):
+    clear, step = settings.pop("clear", True), settings.pop("step", True)
+
+    def fn(params, batch, lr):
+        opt = optimiser(params.values(), lr=rate or lr * scale, **settings)
+        if clear:
+            opt.zero_grad()
+        losses.REDUCTIONS[reduction](step_losses(params, batch), batch.mask).backward()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(params.values(), clip)
+        if step:
+            opt.step()
+
+    return fn
+
+
+def stepping(params, batch, lr, inside=True, clear=True):
+    opt = torch.optim.SGD(params.values(), lr=lr)
+    opt.zero_grad()
+    for i, t in batch.mask.nonzero().tolist():
+        if clear:
+            opt.zero_grad()
+        (step_losses(params, batch)[i, t] / len(batch.mask)).backward()
+        if inside:
+            opt.step()
+    if not inside:
+        opt.step()
+
+
+def by_hand(params, batch, lr):
+    g = torch.autograd.grad(losses.sum_(step_losses(params, batch), batch.mask), params["theta"])[0]
+    return {"theta": params["theta"].detach() - lr * g}
+
+
+UPDATES = [
+    (update(), ("sum",)),
+    (by_hand, ("sum",)),
+    (partial(stepping, inside=False, clear=False), ("sum",)),
+    (stepping, ("step_in_loop",)),
+    (partial(stepping, inside=False), ("last_step_only",)),
+    (update("episode_mean"), ("episode_mean",)),
+    (update("step_mean"), ("step_mean",)),
+    (update("constant"), ("wrong_scale",)),
+    (update(scale=10), ("wrong_scale",)),
+    (update(rate=0.003), ("rate_ignored",)),
+    (update(clip=0.1), ("rescaled_per_batch",)),
+    (update(optimiser=torch.optim.Adam), ("sign_of_gradient",)),
+    (update(weight_decay=0.3), ("sum", "weight_decay")),
+    (update(maximize=True), ("wrong_sign",)),
+    (update(step=False), ("no_update",)),
+    (update(clear=False), ("sum", "gradients_left_over")),
+    (lambda params, batch, lr: 1 / 0, ("raises",)),
+    (lambda params, batch, lr: {"theta": params["theta"] * 1.01}, ("unknown",)),
+    (lambda params, batch, lr: {"theta": params["theta"] * float("nan")}, ("nan",)),
+    (lambda params, batch, lr: {"theta": params["theta"] + lr * batch.mask.sum()}, ("unknown",)),
+]
+
+
+@pytest.mark.parametrize(("fn", "names"), UPDATES, ids=[str(k) for k in range(len(UPDATES))])
+def test_each_update_is_named(fn, names):
+    finding = detective.audit_update(fn)
+    assert finding.names == names
+    assert finding.ok == (names == ("sum",))
+
+
+def test_the_factor_of_a_wrong_scale_is_recovered():
+    assert detective.audit_update(update(scale=10)).numbers["factor"] == pytest.approx(10)
+    assert detective.audit_update(update(rate=0.003)).numbers["own_rate"] == pytest.approx(0.003)
+
+
+# --- The machinery: its cases tell the suspects apart, and mutants of it are seen.
+
+
+def test_no_two_known_weights_are_the_same_on_the_cases():
+    names, W = suspects.known_weights()
+    apart = np.abs(W[:, None] - W[None]).max(-1) + np.eye(len(W))
+    assert apart.min() > 1e-6
+    assert {"reward_to_go", "past_rewards", "immediate_reward"} <= {name for name, _ in names}
+
+
+def test_the_cases_are_what_the_report_says():
+    every, exact = casebook.cases()
+    assert f"{len(every)} batches" in casebook.probed()
+    for known in exact:
+        assert known.prob.sum() == pytest.approx(1)
+    assert {len(case.mask) for case in every} >= {1, 2, 3}
+    assert any((case.rewards[case.mask] < 0).all() and len(case.mask) > 1 for case in every)
+    assert any(case.mask.shape[-1] > case.mask.sum(-1).max() for case in every)
+
+
+def test_the_exact_gradients_of_the_cases_are_right():
+    seen, _ = detective._expectations(
+        np.concatenate(
+            [
+                (losses.whole_return(c.rewards, c.gamma) * c.mask / len(c.mask))[c.mask]
+                for c in casebook.cases()[0]
+            ]
+        )
+    )
+    assert seen["cosine"] == pytest.approx(1)  # the whole return: exact, for every γ
+    assert seen["norm_ratio"] == pytest.approx(1)
+
+
+def test_every_name_has_its_sentences():
+    known = {n for norm in suspects.NORMALISATIONS for n in norm} | set(suspects.WEIGHTS)
+    known |= set(suspects.DISCOUNTS) - {""} | set(losses.BUGS)
+    assert known - {"reward_to_go"} <= set(sentences.LOSSES)
+    assert set(logit_suspects.GRADIENTS) == set(sentences.GRADIENTS)
+
+
+def test_a_search_that_looks_at_one_batch_alone_would_be_fooled():
+    """The mutant: candidates compared on the first batch only, where γ = 1 and B = 1."""
+    rows = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 9.0, 9.0]])
+    block = lineup.Block(["a", "b"], rows, np.ones(4))
+    assert [m.key for m in lineup.search(rows[1], [block], np.array([0, 2]))] == ["b"]
+    first = lineup.Block(["a", "b"], rows[:, :2], np.ones(2))
+    assert [m.key for m in lineup.search(rows[1][:2], [first], np.array([0]))] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "looked_at"),
+    [
+        ("larger_batches", lambda case: len(case.mask) == 1),
+        ("below_gamma_1", lambda case: case.gamma == 1),
+        ("long_episodes", lambda case: case.label != "long"),
+        ("padding_only", lambda case: case.mask.all()),
+        ("clipped_returns", lambda case: case.label not in ("large rewards", "long")),
+    ],
+)
+def test_a_detective_with_fewer_cases_would_be_fooled(name, looked_at):
+    """The mutants: each kind of case is needed, or what differs there only is called the sum."""
+    cases, _ = casebook.cases()
+    weights = [detective._ask(UNKNOWN[name], case, torch.float64)[0] for case in cases]
+    u = np.concatenate([w[c.mask] for c, w in zip(cases, weights, strict=True)])
+    keep = np.concatenate([np.full(int(c.mask.sum()), looked_at(c)) for c in cases])
+    assert detective._identify(u, keep)[0] == ("sum",)
+    assert detective._identify(u, np.ones(len(u), dtype=bool))[0] == ("unknown",)
+
+
+def test_one_factor_must_serve_all_batches():
+    block = lineup.Block(["a"], np.array([[1.0, 2.0, 3.0, 5.0]]), np.zeros(4))
+    starts = np.array([0, 2])
+    assert lineup.search(np.array([2.0, 4.0, 6.0, 10.0]), [block], starts)
+    assert not lineup.search(np.array([2.0, 4.0, 3.0, 5.0]), [block], starts)
