@@ -9,17 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from coursekit import (
-    casebook,
-    detective,
-    gradients,
-    lineup,
-    logit_suspects,
-    losses,
-    mdp,
-    sentences,
-    suspects,
-)
+from coursekit import detective, gradients, losses, mdp
+from coursekit.detective import casebook, lineup, logit_suspects, sentences, suspects
 
 torch.set_num_threads(1)
 

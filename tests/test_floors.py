@@ -14,10 +14,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     **dict.fromkeys(["__init__", "mdp", "mlp", "stats", "envs", "cache"], 0),
-    **dict.fromkeys(["lineup", "sentences"], 0),
     **dict.fromkeys(["losses", "policies", "baselines", "backprop"], 1),
-    **dict.fromkeys(["casebook", "finding", "logit_suspects"], 1),
-    **dict.fromkeys(["rollout", "gradients", "kernel", "suspects", "moves"], 2),
+    **dict.fromkeys(["rollout", "gradients", "kernel"], 2),
     **dict.fromkeys(["train", "detective"], 3),
     **dict.fromkeys(["compiled"], 4),
     **dict.fromkeys(["experiments", "plots"], 5),
@@ -29,7 +27,7 @@ every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative
 
 
 def module_of(path):
-    """coursekit/mdp.py is ``mdp``; every file of coursekit/exercises is ``exercises``."""
+    """coursekit/mdp.py is ``mdp``; every file of coursekit/detective is ``detective``."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from coursekit import mdp
-from coursekit.lineup import Block
+from coursekit.detective.lineup import Block
 
 Array = np.ndarray
 

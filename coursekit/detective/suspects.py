@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from coursekit import casebook, lineup, losses
-from coursekit.lineup import Block, Match
+from coursekit import losses
+from coursekit.detective import casebook, lineup
+from coursekit.detective.lineup import Block, Match
 
 Array = np.ndarray
 

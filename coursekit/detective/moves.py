@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from coursekit import casebook, losses, mdp
+from coursekit import losses, mdp
+from coursekit.detective import casebook
 
 Array = np.ndarray
 

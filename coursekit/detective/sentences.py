@@ -43,8 +43,8 @@ LOSSES: dict[str, tuple[str, str]] = {
         "take the logarithm of the probability",
     ),
     "whole_return": (
-        "every step has the return of the whole episode as weight: legal, with more variance",
-        "reward-to-go has less variance",
+        "every step has the return of the whole episode as weight: legal, usually noisier",
+        "reward-to-go has less variance, usually (not always: notebook 02)",
     ),
     "past_rewards": (
         "the weight is what was earned up to t, discounted forwards: an action can not change its "

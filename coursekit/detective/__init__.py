@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from coursekit import casebook, gradients, lineup, logit_suspects, moves, sentences, suspects
-from coursekit.finding import Finding, error_in_words, in_words
+from coursekit import gradients
+from coursekit.detective import casebook, lineup, logit_suspects, moves, sentences, suspects
+from coursekit.detective.finding import Finding, error_in_words, in_words
 
 Array = np.ndarray
 
@@ -70,10 +71,7 @@ def audit(loss: Callable[..., Any]) -> Finding:
 
 
 def assert_policy_gradient(loss: Callable[..., Any], allow: Sequence[str] = ()) -> None:
-    """AssertionError with the whole finding, unless it is ``ok`` or all its names are in ``allow``.
-
-    ``allow=("step_mean",)``, for example, where that is what you want.
-    """
+    """AssertionError with the finding, unless all is well or ``allow``, as ("step_mean",), says so."""
     finding = audit(loss)
     if not finding.ok and not set(finding.names) <= set(allow):
         raise AssertionError(f"this loss is not a policy gradient\n{finding}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from coursekit import sentences
+from coursekit.detective import sentences
 
 
 @dataclass(frozen=True, kw_only=True)
