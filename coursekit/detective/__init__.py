@@ -71,7 +71,7 @@ def audit(loss: Callable[..., Any]) -> Finding:
 
 
 def assert_policy_gradient(loss: Callable[..., Any], allow: Sequence[str] = ()) -> None:
-    """AssertionError with the finding, unless all is well or ``allow``, as ("step_mean",), says so."""
+    """AssertionError with the finding, unless it is ok or ``allow``, as ("step_mean",), says."""
     finding = audit(loss)
     if not finding.ok and not set(finding.names) <= set(allow):
         raise AssertionError(f"this loss is not a policy gradient\n{finding}")
