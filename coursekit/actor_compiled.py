@@ -37,7 +37,7 @@ def train_many(
     threads: int = 2,
     progress: bool = False,
 ) -> Many:
-    """Learner k is ``actor_critic.train(config, seeds[k])``; ValueError for no or repeated seeds."""
+    """Learner k is ``actor_critic.train(config, seeds[k])``; ValueError: no or repeated seeds."""
     seeds = [int(seed) for seed in seeds]
     if not seeds:
         raise ValueError("no seeds given; give at least one")
@@ -133,6 +133,7 @@ def _setting(config: actor_critic.Config, spec: envs.Spec) -> actor_kernel.Setti
         reduction=actor_kernel.REDUCTION[config.reduction],
         adam=config.optimiser == "adam",
         lr=float(config.lr),
+        anneal=bool(config.anneal),
         critic_lr=float(config.critic_lr),
         critic_steps=int(config.critic_steps),
         scale=actor_critic.scale(config),

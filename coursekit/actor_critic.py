@@ -37,7 +37,8 @@ class Config:
     potential: str = "none"  # or "energy", for MountainCar
     reduction: str = "sum"  # or "episode_mean", "step_mean"
     optimiser: str = "adam"  # or "sgd"
-    lr: float = 0.003
+    lr: float = 0.003  # of the actor
+    anneal: bool = False  # the actor's rate rises over a tenth of the updates and falls over all
     critic_lr: float = 0.003
     critic_steps: int = 1  # steps of the critic in an update
     episodes: int = 64  # per update: B
@@ -86,7 +87,9 @@ class Result(NamedTuple):
     critic: policies.Params
 
 
-def gae(rewards: Array, values: Array, after: Array, mask: Array, gamma: float, lam: float) -> Array:
+def gae(
+    rewards: Array, values: Array, after: Array, mask: Array, gamma: float, lam: float
+) -> Array:
     """A_t = δ_t + γλ A_{t+1}, with δ_t = r_t + γ V(s_{t+1}) − V(s_t); (…, T) -> (…, T).
 
     ``after`` (…,) stands for V(s_n) after the last real step: 0 where the episode terminated. Where
@@ -117,9 +120,7 @@ def policy_for(config: Config) -> policies.SoftmaxPolicy | policies.GaussianPoli
     return policies.GaussianPolicy(obs_size=spec.obs, action_size=1, hidden=(config.hidden,))
 
 
-def initial(
-    config: Config, rng: np.random.Generator
-) -> tuple[policies.Params, policies.Params]:
+def initial(config: Config, rng: np.random.Generator) -> tuple[policies.Params, policies.Params]:
     """The actor's parameters, then the critic's, from one generator."""
     policy = policy_for(config).init(rng)
     return policy, policies.init_layers(rng, (envs.spec(config.env_id).obs, config.hidden, 1))
@@ -148,7 +149,10 @@ def train(config: Config, seed: int) -> Result:
     actor_opt = method(params.values(), lr=config.lr)
     critic_opt = method(critic.values(), lr=config.critic_lr)
     returns, lengths = [], []
-    for _ in range(config.updates):
+    for k in range(config.updates):
+        for group in actor_opt.param_groups if config.anneal else ():
+            rise, fall = min(1, 10 * (k + 1) / config.updates), 1 - k / config.updates
+            group["lr"] = config.lr * rise * fall
         played = [_play(config, policy, params, lane) for lane in lanes]
         returns.append([sum(episode.rewards) for episode in played])
         lengths.append([len(episode.rewards) for episode in played])
@@ -190,11 +194,12 @@ def _play(config: Config, policy: Any, params: policies.Params, lane: rollout.La
     seen, actions, rewards, ended = [], [], [], False
     while not ended:
         seen.append(np.asarray(obs, dtype=np.float64))
+        scaled = seen[-1] / scale(config)
         with torch.no_grad():
             if isinstance(policy, policies.GaussianPolicy):
-                action = policy.sample(params, seen[-1] / scale(config), lane.rng.standard_normal(1)).numpy()
+                action = policy.sample(params, scaled, lane.rng.standard_normal(1)).numpy()
             else:
-                action = policies.draw(policy.logits(params, seen[-1] / scale(config)), lane.rng.random())
+                action = policies.draw(policy.logits(params, scaled), lane.rng.random())
         given = action.astype(np.float32) if isinstance(action, np.ndarray) else action
         obs, reward, terminated, truncated, _ = lane.env.step(given)
         ended = terminated or truncated
@@ -208,7 +213,8 @@ def _advantage(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """GAE of one episode and the critic's targets; (n,), (n,)."""
     states, n = np.array([*episode.obs, episode.last]), len(episode.rewards)
-    phi = np.array([actor_kernel.potential(actor_kernel.POTENTIAL[config.potential], s) for s in states])
+    kind = actor_kernel.POTENTIAL[config.potential]
+    phi = np.array([actor_kernel.potential(kind, obs) for obs in states])
     if episode.terminated or config.at_limit == "nothing":
         phi[n] = 0.0  # an end: the potential must be 0 there
     rewards = torch.tensor(episode.rewards) + torch.from_numpy(config.gamma * phi[1:] - phi[:-1])

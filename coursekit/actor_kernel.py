@@ -1,7 +1,7 @@
 """Actor and critic, compiled by numba: play, estimate advantages, move both; in plain loops.
 
 The actor is a softmax or a Gaussian over ``backprop``'s network, the critic the same network with
-one output. ``actor_compiled.train_many`` prepares the arrays; ``actor_critic`` is the specification.
+one output. ``actor_compiled.train_many`` prepares the arrays, ``actor_critic`` specifies them.
 Axes: ``B`` episodes, ``O`` observation, ``H`` hidden, ``A`` action.
 """
 
@@ -33,6 +33,7 @@ class Setting(NamedTuple):
     reduction: int
     adam: bool
     lr: float
+    anneal: bool
     critic_lr: float
     critic_steps: int
     scale: np.ndarray  # (O,): the networks see obs / scale
@@ -105,8 +106,11 @@ def learn(setting, actor, spread, critic, batch, stream, log, done, stop):
         for lane in range(B):
             steps += _play(setting, actor, spread, critic, batch, steps, stream, done, lane, log)
         _advantages(setting, batch, log.lengths[done])
+        gone, lr = done / log.returns.shape[0], setting.lr
         done += 1
-        _move_actor(setting, actor, spread, batch, steps, done)
+        if setting.anneal:
+            lr *= min(1.0, 10.0 * done / log.returns.shape[0]) * (1.0 - gone)
+        _move_actor(setting, lr, actor, spread, batch, steps, done)
         if setting.critic:
             _move_critic(setting, critic, batch, steps, done)
     return done
@@ -198,21 +202,17 @@ def _advantages(setting, batch, lengths):
 
 
 @envs.compiled
-def _move_actor(setting, actor, spread, batch, steps, done):
+def _move_actor(setting, lr, actor, spread, batch, steps, done):
     """One step along Σ_t weight_t ∇ log π(a_t|s_t)."""
     backprop.backward(
         False, actor.net, actor.grad, batch.obs, batch.hidden, batch.dout, batch.weight, steps
     )
-    backprop.move(
-        setting.adam, setting.lr, actor.net, actor.grad, actor.mean, actor.square, done
-    )
+    backprop.move(setting.adam, lr, actor.net, actor.grad, actor.mean, actor.square, done)
     if setting.gaussian:
         spread.grad.fill(0.0)
         for t in range(steps):
             spread.grad[0] -= batch.weight[t] * batch.dspread[t, 0]
-        backprop.step(
-            setting.adam, setting.lr, spread.net, spread.grad, spread.mean, spread.square, done
-        )
+        backprop.step(setting.adam, lr, spread.net, spread.grad, spread.mean, spread.square, done)
 
 
 @envs.compiled
@@ -226,16 +226,8 @@ def _move_critic(setting, critic, batch, steps, done):
                     False, critic.net, batch.obs[t], batch.critic_hidden[t], batch.value[t]
                 )
             batch.weight[t] = (batch.target[t] - batch.value[t, 0]) / steps
-        backprop.backward(
-            False, critic.net, critic.grad, batch.obs, batch.critic_hidden, ones, batch.weight, steps
-        )
+        net, grad, hidden = critic.net, critic.grad, batch.critic_hidden
+        backprop.backward(False, net, grad, batch.obs, hidden, ones, batch.weight, steps)
         number = (done - 1) * setting.critic_steps + k + 1
-        backprop.move(
-            setting.adam,
-            setting.critic_lr,
-            critic.net,
-            critic.grad,
-            critic.mean,
-            critic.square,
-            number,
-        )
+        lr = setting.critic_lr
+        backprop.move(setting.adam, lr, net, grad, critic.mean, critic.square, number)

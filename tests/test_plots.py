@@ -139,3 +139,18 @@ def test_rounding_leaves_no_minus_zero_and_gives_numbers_for_numbers():
     assert str(plots.rounded([-1e-9, 0.12345])) == "[0.     0.1234]"
     assert plots.rounded(0.126, 2) == 0.13
     assert type(plots.rounded(1.0)) is float
+
+
+def test_the_strips_draw_rod_and_car_where_the_observation_says():
+    _, axes = plt.subplots(2, 2)
+    angle = np.pi / 6  # to the left of the top
+    plots.pendulum_strip(axes[0], np.array([[-1, 0, 0], [np.cos(angle), 0.5, 1]]), [0, 1])
+    x, y = axes[0, 1].lines[0].get_data()
+    np.testing.assert_allclose([x[1], y[1]], [-0.5, np.cos(angle)])
+    plots.car_strip(axes[1], np.array([[-0.5, 0.0], [0.3, 0.05]]), [1, 0])
+    x, y = axes[1, 0].lines[-1].get_data()
+    np.testing.assert_allclose([x[0], y[0]], [0.3, np.sin(0.9) + 0.12])
+    arrow = axes[1, 0].texts[0]
+    assert arrow.xy[0] > arrow.xyann[0]  # along a positive velocity
+    assert axes[1, 0].get_title() == "t = 1"
+    plt.close("all")
