@@ -28,8 +28,8 @@ class Network(NamedTuple):
 
 
 @compiled(fastmath=FAST)
-def forward(tanh, net, obs, hidden, p):
-    """hidden = f(W0 x + b0); p = softmax(W1 hidden + b1)."""
+def outputs(tanh, net, obs, hidden, out):
+    """hidden = f(W0 x + b0); out = W1 hidden + b1: logits, a Gaussian's mean, or a value."""
     H, A = net.b0.shape[0], net.b1.shape[0]
     for j in range(H):
         hidden[j] = net.b0[j]
@@ -43,12 +43,20 @@ def forward(tanh, net, obs, hidden, p):
     else:
         for j in range(H):
             hidden[j] = max(hidden[j], 0.0)
-    largest = -np.inf
     for a in range(A):
         z = 0.0
         for j in range(H):
             z += net.w1[a, j] * hidden[j]
-        p[a] = z + net.b1[a]
+        out[a] = z + net.b1[a]
+
+
+@compiled(fastmath=FAST)
+def forward(tanh, net, obs, hidden, p):
+    """hidden = f(W0 x + b0); p = softmax(W1 hidden + b1)."""
+    A = net.b1.shape[0]
+    outputs(tanh, net, obs, hidden, p)
+    largest = p[0]
+    for a in range(1, A):
         largest = max(largest, p[a])
     total = 0.0
     for a in range(A):
@@ -62,7 +70,8 @@ def forward(tanh, net, obs, hidden, p):
 def backward(tanh, net, grad, obs, hidden, dlogits, weight, steps):
     """The gradient of −Σ_t weight_t log π(a_t|s_t) over the first ``steps`` rows, into ``grad``.
 
-    From the logits back: ``dlogits`` is onehot − p there. obs (…, O), hidden (…, H), weight (…,).
+    From the outputs back: ``dlogits`` is the derivative of log π by them, onehot − p for a softmax.
+    obs (…, O), hidden (…, H), weight (…,).
     """
     H, A = net.b0.shape[0], net.b1.shape[0]
     dhidden = np.empty(H)
@@ -96,19 +105,20 @@ def backward(tanh, net, grad, obs, hidden, dlogits, weight, steps):
 @compiled
 def move(adam, lr, net, grad, mean, square, done):
     """The ``done``-th step of SGD or Adam (Kingma & Ba 2015), in place; returns ‖gradient‖."""
-    total = _step(
+    total = step(
         adam, lr, net.w0.ravel(), grad.w0.ravel(), mean.w0.ravel(), square.w0.ravel(), done
     )
-    total += _step(adam, lr, net.b0, grad.b0, mean.b0, square.b0, done)
-    total += _step(
+    total += step(adam, lr, net.b0, grad.b0, mean.b0, square.b0, done)
+    total += step(
         adam, lr, net.w1.ravel(), grad.w1.ravel(), mean.w1.ravel(), square.w1.ravel(), done
     )
-    total += _step(adam, lr, net.b1, grad.b1, mean.b1, square.b1, done)
+    total += step(adam, lr, net.b1, grad.b1, mean.b1, square.b1, done)
     return math.sqrt(total)
 
 
 @compiled(fastmath=FAST)
-def _step(adam, lr, p, g, m, v, done):
+def step(adam, lr, p, g, m, v, done):
+    """``move`` for one flat array; returns ‖g‖²."""
     total = 0.0
     for k in range(p.shape[0]):
         total += g[k] * g[k]

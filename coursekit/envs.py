@@ -20,7 +20,8 @@ from numba import njit
 
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, PENDULUM = range(4)
 State = tuple[float, float, float, float]
-SOURCES = ("envs", "baselines", "backprop", "kernel")  # what compiled code is made from
+# what compiled code is made from
+SOURCES = ("envs", "baselines", "backprop", "kernel", "actor_kernel")
 
 
 class Spec(NamedTuple):

@@ -123,6 +123,39 @@ def vector_field(ax: Axes, x: np.ndarray, y: np.ndarray, field: np.ndarray, colo
     ax.quiver(X[keep], Y[keep], U, V, color=colour, pivot="mid", scale=1.6 * len(x), alpha=0.6)
 
 
+def pendulum_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
+    """Draw the pendulum at some times of an episode, one on each of ``axes``; up is up.
+
+    ``obs`` (T, 3): cosine and sine of the angle from the top (to the left), angular velocity.
+    """
+    for ax, t in zip(axes, times, strict=True):
+        cos, sin = float(obs[t, 0]), float(obs[t, 1])
+        ax.plot([0, -sin], [0, cos], color=COLOURS["amber"], linewidth=6, solid_capstyle="round")
+        ax.plot(0, 0, "o", color=COLOURS["black"], markersize=4)
+        ax.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal", xticks=[], yticks=[])
+        ax.spines[["left", "bottom"]].set_visible(False)
+        ax.set_title(f"t = {t}", fontsize=9)
+
+
+def car_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
+    """Draw MountainCar's hill, flag and car at some times, one on each of ``axes``.
+
+    ``obs`` (T, 2): position and velocity; the arrow points along the velocity.
+    """
+    x = np.linspace(-1.2, 0.6, 100)
+    for ax, t in zip(axes, times, strict=True):
+        position, velocity = float(obs[t, 0]), float(obs[t, 1])
+        ax.plot(x, np.sin(3 * x), color=COLOURS["black"], linewidth=1)
+        ax.plot([0.5, 0.5], [np.sin(1.5), np.sin(1.5) + 0.5], color=COLOURS["green"], linewidth=2)
+        height = np.sin(3 * position) + 0.12
+        ax.plot(position, height, "o", color=COLOURS["orange"], markersize=7)
+        end = (position + 6 * velocity, height)
+        ax.annotate("", end, (position, height), arrowprops={"arrowstyle": "->", "linewidth": 1.5})
+        ax.set(xlim=(-1.3, 0.75), ylim=(-1.2, 1.7), xticks=[], yticks=[])
+        ax.spines[["left", "bottom"]].set_visible(False)
+        ax.set_title(f"t = {t}", fontsize=9)
+
+
 def slope(x: np.ndarray, y: np.ndarray) -> float:
     """The slope of the least-squares line through (log x, log y): the exponent of a power law."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)

@@ -5,6 +5,7 @@ Axes: ``B`` episodes, ``T`` time, ``O`` observation, ``A`` action; any leading a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +15,30 @@ from torch import Tensor
 
 Params = dict[str, Tensor]
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
+LOG_2PI = math.log(2 * math.pi)
+
+
+def init_layers(rng: np.random.Generator, sizes: tuple[int, ...]) -> Params:
+    """Weights and biases of a network of these widths, uniform on ±1/√(fan-in).
+
+    Layer by layer, weight before bias, as in ``torch.nn.Linear``: w0 (out, in), b0 (out,), w1, …
+    """
+    params = {}
+    for k, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        bound = 1 / fan_in**0.5
+        for name, shape in ((f"w{k}", (fan_out, fan_in)), (f"b{k}", (fan_out,))):
+            params[name] = torch.tensor(rng.uniform(-bound, bound, shape), requires_grad=True)
+    return params
+
+
+def network(params: Params, obs: Tensor, layers: int, activation: str) -> Tensor:
+    """``layers`` affine maps with the activation between them; (…, O) -> (…, outputs)."""
+    layer = torch.as_tensor(obs)
+    for k in range(layers):
+        layer = layer @ params[f"w{k}"].T + params[f"b{k}"]
+        if k < layers - 1:
+            layer = ACTIVATIONS[activation](layer)
+    return layer
 
 
 def logp_from_logits(logits: Tensor, action: Tensor) -> Tensor:
@@ -55,11 +80,7 @@ class TablePolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxPolicy:
-    """A small network whose output is the logits: π(a|s) = softmax(network(s))_a.
-
-    Weights and biases start uniform on ±1/√(fan-in), as in ``torch.nn.Linear``, layer by layer,
-    weight before bias, from the generator that is given.
-    """
+    """A small network whose output is the logits: π(a|s) = softmax(network(s))_a."""
 
     obs_size: int
     actions: int
@@ -67,25 +88,56 @@ class SoftmaxPolicy:
     activation: str = "relu"
 
     def init(self, rng: np.random.Generator) -> Params:
-        params, sizes = {}, (self.obs_size, *self.hidden, self.actions)
-        for k, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-            bound = 1 / fan_in**0.5
-            for name, shape in ((f"w{k}", (fan_out, fan_in)), (f"b{k}", (fan_out,))):
-                params[name] = torch.tensor(rng.uniform(-bound, bound, shape), requires_grad=True)
-        return params
+        return init_layers(rng, (self.obs_size, *self.hidden, self.actions))
 
     def logits(self, params: Params, obs: Tensor) -> Tensor:
         """(…, O) -> (…, A)."""
-        layer, last = torch.as_tensor(obs), len(self.hidden)
-        for k in range(last + 1):
-            layer = layer @ params[f"w{k}"].T + params[f"b{k}"]
-            if k < last:
-                layer = ACTIVATIONS[self.activation](layer)
-        return layer
+        return network(params, obs, len(self.hidden) + 1, self.activation)
 
     def logp(self, params: Params, obs: Tensor, action: Tensor) -> Tensor:
         """(…, O), (…) -> (…)."""
         return logp_from_logits(self.logits(params, obs), action)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianPolicy:
+    """Real actions: a ~ N(m(s), σ²) on each of A axes, independent given the state.
+
+    m is a small network, log σ one parameter an axis, the same in every state, 0 at the start.
+    log π(a|s) = −Σ_j [ε_j²/2 + log σ_j + log(2π)/2] with ε = (a − m(s)) / σ. Williams 1992.
+    """
+
+    obs_size: int
+    action_size: int
+    hidden: tuple[int, ...] = (64,)
+    activation: str = "relu"
+
+    def init(self, rng: np.random.Generator) -> Params:
+        params = init_layers(rng, (self.obs_size, *self.hidden, self.action_size))
+        log_std = torch.zeros(self.action_size, dtype=torch.float64, requires_grad=True)
+        return params | {"log_std": log_std}
+
+    def mean(self, params: Params, obs: Tensor) -> Tensor:
+        """m(s); (…, O) -> (…, A)."""
+        return network(params, obs, len(self.hidden) + 1, self.activation)
+
+    def logp(self, params: Params, obs: Tensor, action: Tensor) -> Tensor:
+        """(…, O), (…, A) -> (…). The action axes are added up here and nowhere else."""
+        mean, action = self.mean(params, obs), torch.as_tensor(action)
+        if action.shape != mean.shape:
+            raise ValueError(
+                f"actions have shape {tuple(action.shape)}; means of shape {tuple(mean.shape)} "
+                "need the same (the last axis is the action's)"
+            )
+        noise = (action - mean) / params["log_std"].exp()
+        return -(0.5 * noise**2 + params["log_std"] + 0.5 * LOG_2PI).sum(-1)
+
+    def sample(self, params: Params, obs: Tensor, noise: np.ndarray) -> Tensor:
+        """m(s) + σ ε, with ε standard normal from a NumPy generator; (…, O), (…, A) -> (…, A)."""
+        mean, noise = self.mean(params, obs), torch.as_tensor(noise)
+        if noise.shape != mean.shape:
+            raise ValueError(f"noise has shape {tuple(noise.shape)}; need {tuple(mean.shape)}")
+        return (mean + params["log_std"].exp() * noise).detach()
 
 
 def policy_for(env, hidden: tuple[int, ...] = (64,), activation: str = "relu") -> SoftmaxPolicy:

@@ -348,7 +348,7 @@ MUTANTS = {
         ("backprop", "p[k] -= lr * g[k]", "m[k] = 0.9 * m[k] + g[k]; p[k] -= lr * m[k]")
     ],
     "norm_squared": [("backprop", "return math.sqrt(total)", "return total")],
-    "norm_without_b1": [("backprop", "total += _step(adam, lr, net.b1", "_step(adam, lr, net.b1")],
+    "norm_without_b1": [("backprop", "total += step(adam, lr, net.b1", "step(adam, lr, net.b1")],
     "gamma_missing": [("kernel", "+ setting.gamma * G", "+ G")],
     "weights_exchanged": [("kernel", "if setting.whole:", "if not setting.whole:")],
     "action_off_by_one": [("kernel", "action = a + 1", "action = a")],

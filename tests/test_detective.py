@@ -234,7 +234,9 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "names", "ok"), PAIRS, ids=lambda x: str(x)[:60])
+@pytest.mark.parametrize(
+    ("loss", "names", "ok"), PAIRS, ids=lambda x: "" if callable(x) else str(x)
+)
 def test_normalisations_and_mistakes_together(loss, names, ok):
     finding = detective.audit(loss)
     assert finding.names == names

@@ -15,9 +15,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     **dict.fromkeys(["__init__", "mdp", "mlp", "stats", "envs", "cache"], 0),
     **dict.fromkeys(["losses", "policies", "baselines", "backprop"], 1),
-    **dict.fromkeys(["rollout", "gradients", "kernel"], 2),
-    **dict.fromkeys(["train", "detective"], 3),
-    **dict.fromkeys(["compiled"], 4),
+    **dict.fromkeys(["rollout", "gradients", "kernel", "actor_kernel"], 2),
+    **dict.fromkeys(["train", "detective", "actor_critic"], 3),
+    **dict.fromkeys(["compiled", "actor_compiled"], 4),
     **dict.fromkeys(["experiments", "plots"], 5),
     **dict.fromkeys(["verify", "checks", "exercises", "publish", "bench", "__main__"], 6),
 }

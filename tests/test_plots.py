@@ -161,3 +161,18 @@ def test_a_vector_field_shows_directions_at_their_points_and_leaves_out_zeros(ax
 def test_a_vector_field_of_another_shape_is_rejected_with_both_shapes(ax):
     with pytest.raises(ValueError, match=r"field has shape \(2, 3, 2\); .* \(3, 2, 2\)"):
         plots.vector_field(ax, [1.0, 2.0], [1.0, 2.0, 3.0], FIELD, "black")
+
+
+def test_the_strips_draw_rod_and_car_where_the_observation_says():
+    _, axes = plt.subplots(2, 2)
+    angle = np.pi / 6  # to the left of the top
+    plots.pendulum_strip(axes[0], np.array([[-1, 0, 0], [np.cos(angle), 0.5, 1]]), [0, 1])
+    x, y = axes[0, 1].lines[0].get_data()
+    np.testing.assert_allclose([x[1], y[1]], [-0.5, np.cos(angle)])
+    plots.car_strip(axes[1], np.array([[-0.5, 0.0], [0.3, 0.05]]), [1, 0])
+    x, y = axes[1, 0].lines[-1].get_data()
+    np.testing.assert_allclose([x[0], y[0]], [0.3, np.sin(0.9) + 0.12])
+    arrow = axes[1, 0].texts[0]
+    assert arrow.xy[0] > arrow.xyann[0]  # along a positive velocity
+    assert axes[1, 0].get_title() == "t = 1"
+    plt.close("all")

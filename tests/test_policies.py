@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from coursekit import policies
 
@@ -193,3 +194,91 @@ def test_observations_that_are_no_vector_are_refused_with_the_id_and_the_space()
 def test_an_unknown_activation_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="activation 'gelu' is unknown; choose from: relu, tanh"):
         policies.policy_for(gymnasium.make("CartPole-v1"), activation="gelu")
+
+
+# --- The Gaussian policy: O = 3, A = 2 (T = 4, B = 5), log σ neither zero nor equal on both axes.
+
+
+def gaussian_case():
+    policy = policies.GaussianPolicy(obs_size=3, action_size=2, hidden=(6,), activation="tanh")
+    rng = np.random.default_rng(8)
+    params = policy.init(rng)
+    params["log_std"] = torch.tensor([0.3, -0.7], dtype=torch.float64, requires_grad=True)
+    return policy, params, rng.normal(size=(5, 4, 3)), rng.normal(size=(5, 4, 2))
+
+
+def density(policy, params, obs, action):
+    """scipy's log-densities on the axes, added up."""
+    mean = policy.mean(params, obs).detach().numpy()
+    return norm.logpdf(action, mean, np.exp([0.3, -0.7])).sum(-1)
+
+
+def wrong_densities(policy, params, obs, action):
+    """Four plausible mistakes: log σ left out, σ² for σ, averaged over axes, first axis alone."""
+    eps = (torch.as_tensor(action) - policy.mean(params, obs)) / params["log_std"].exp()
+    steps = -(0.5 * eps**2 + params["log_std"] + 0.5 * math.log(2 * math.pi))
+    wide = (torch.as_tensor(action) - policy.mean(params, obs)) / (2 * params["log_std"]).exp()
+    return [
+        (steps + params["log_std"]).sum(-1),
+        -(0.5 * wide**2 + 2 * params["log_std"] + 0.5 * math.log(2 * math.pi)).sum(-1),
+        steps.mean(-1),
+        steps[..., 0],
+    ]
+
+
+def test_the_gaussian_log_density_is_scipys_added_over_the_action_axes():
+    case = gaussian_case()
+    logp = case[0].logp(*case[1:])
+    assert logp.shape == (5, 4)
+    np.testing.assert_allclose(logp.detach(), density(*case), atol=1e-13)
+    for wrong in wrong_densities(*case):
+        assert np.abs(wrong.detach().numpy() - density(*case)).min() > 1e-6
+
+
+def slope_along(policy, params, obs, action, way, h=1e-6):
+    """Central difference of Σ log π along the direction ``way`` in all parameters."""
+
+    def total(sign):
+        moved = {k: p.detach() + sign * h * way[k] for k, p in params.items()}
+        return float(policy.logp(moved, obs, action).sum())
+
+    return (total(1) - total(-1)) / (2 * h)
+
+
+def test_its_gradient_is_the_central_difference_for_log_std_too():
+    policy, params, obs, action = gaussian_case()
+    rng = np.random.default_rng(9)
+    policy.logp(params, obs, action).sum().backward()
+    for _ in range(3):
+        way = {k: torch.from_numpy(rng.normal(size=p.shape)) for k, p in params.items()}
+        numeric = slope_along(policy, params, obs, action, way)
+        exact = sum(float((p.grad * way[k]).sum()) for k, p in params.items())
+        without = exact - float((params["log_std"].grad * way["log_std"]).sum())
+        assert exact == pytest.approx(numeric, rel=1e-6)
+        assert without != pytest.approx(numeric, rel=1e-3)
+
+
+def test_a_gaussian_action_is_mean_plus_sigma_times_the_noise():
+    policy, params, obs, noise = gaussian_case()
+    action = policy.sample(params, obs, noise)
+    by_hand = policy.mean(params, obs).detach().numpy() + noise * np.exp([0.3, -0.7])
+    np.testing.assert_allclose(action, by_hand, atol=1e-15)
+    assert not action.requires_grad
+    assert np.abs(by_hand - noise).max() > 0.1
+
+
+def test_the_gaussian_starts_like_the_softmax_with_sigma_1():
+    gauss = policies.GaussianPolicy(obs_size=3, action_size=2).init(np.random.default_rng(4))
+    soft = policies.SoftmaxPolicy(obs_size=3, actions=2).init(np.random.default_rng(4))
+    assert gauss["log_std"].tolist() == [0, 0]
+    assert gauss["log_std"].requires_grad
+    assert all(torch.equal(gauss[name], soft[name]) for name in soft)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (5, 4, 1), (4, 5, 2)])
+def test_gaussian_actions_and_noise_that_do_not_fit_are_refused(shape):
+    policy, params, obs, _ = gaussian_case()
+    with pytest.raises(ValueError, match=r"actions have shape .*means of shape \(5, 4, 2\)"):
+        policy.logp(params, obs, np.zeros(shape))
+    with pytest.raises(ValueError, match=r"noise has shape .* need \(5, 4, 2\)"):
+        policy.sample(params, obs, np.zeros(shape))

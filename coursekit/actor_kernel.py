@@ -1,0 +1,233 @@
+"""Actor and critic, compiled by numba: play, estimate advantages, move both; in plain loops.
+
+The actor is a softmax or a Gaussian over ``backprop``'s network, the critic the same network with
+one output. ``actor_compiled.train_many`` prepares the arrays, ``actor_critic`` specifies them.
+Axes: ``B`` episodes, ``O`` observation, ``H`` hidden, ``A`` action.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from coursekit import backprop, envs
+
+REDUCTION = {"sum": 0, "episode_mean": 1, "step_mean": 2}
+AT_LIMIT = {"nothing": 0, "value": 1, "potential": 2}
+POTENTIAL = {"none": 0, "energy": 1}
+
+
+class Setting(NamedTuple):
+    """What the compiled loop needs of an ``actor_critic.Config``, as numbers."""
+
+    env: int
+    limit: int
+    gaussian: bool
+    gamma: float
+    lam: float
+    critic: bool
+    at_limit: int
+    potential: int
+    reduction: int
+    adam: bool
+    lr: float
+    anneal: bool
+    critic_lr: float
+    critic_steps: int
+    scale: np.ndarray  # (O,): the networks see obs / scale
+
+
+class Part(NamedTuple):
+    """A network (or a single array, log σ) with its gradient and Adam's two running means."""
+
+    net: backprop.Network | np.ndarray
+    grad: backprop.Network | np.ndarray
+    mean: backprop.Network | np.ndarray
+    square: backprop.Network | np.ndarray
+
+
+class Batch(NamedTuple):
+    """The steps of B episodes one after the other, and what the backward passes need of them."""
+
+    obs: np.ndarray  # (B · limit, O)
+    hidden: np.ndarray  # (B · limit, H), the actor's
+    dout: np.ndarray  # (B · limit, A): the derivative of log π by the actor's outputs
+    dspread: np.ndarray  # (B · limit, A): by log σ
+    reward: np.ndarray  # (B · limit,), shaped
+    weight: np.ndarray  # (B · limit,): the advantage, then times the reduction's factor
+    target: np.ndarray  # (B · limit,), of the critic
+    value: np.ndarray  # (B · limit, 1)
+    critic_hidden: np.ndarray  # (B · limit, H)
+    after: np.ndarray  # (B,): what stands for the future after the last step
+
+
+class Stream(NamedTuple):
+    """Random numbers, drawn ahead: first states and observations; uniforms or normals."""
+
+    states: np.ndarray  # (U, B, 4)
+    obs: np.ndarray  # (U, B, O)
+    noise: np.ndarray  # (B, K)
+    cursor: np.ndarray  # (B,): the next one to use
+
+
+class Log(NamedTuple):
+    """``returns`` (of the environment's own rewards) and ``lengths`` (U, B)."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+
+
+@envs.compiled
+def potential(kind, obs):
+    """Φ(s): 0, or MountainCar's "energy", 100 · min(0, (E − E_flag) / (E_flag − E_valley)).
+
+    E = v²/2 + (0.0025/3) sin 3x is what a car without engine keeps. Φ is −100 at rest in the
+    valley and 0 with enough energy for the flag: a rough count of the steps that are still to go.
+    """
+    if kind == 0:
+        return 0.0
+    hill = 0.0025 / 3.0
+    flag, valley = hill * math.sin(1.5), -hill
+    energy = 0.5 * obs[1] * obs[1] + hill * math.sin(3.0 * obs[0])
+    return 100.0 * min(0.0, (energy - flag) / (flag - valley))
+
+
+@envs.compiled
+def learn(setting, actor, spread, critic, batch, stream, log, done, stop):
+    """Updates ``done`` to ``stop`` while every lane has enough noise; how many are done."""
+    B = log.returns.shape[1]
+    while done < stop:
+        for lane in range(B):
+            if stream.noise.shape[1] - stream.cursor[lane] < setting.limit:
+                return done
+        steps = 0
+        for lane in range(B):
+            steps += _play(setting, actor, spread, critic, batch, steps, stream, done, lane, log)
+        _advantages(setting, batch, log.lengths[done])
+        gone, lr = done / log.returns.shape[0], setting.lr
+        done += 1
+        if setting.anneal:
+            lr *= min(1.0, 10.0 * done / log.returns.shape[0]) * (1.0 - gone)
+        _move_actor(setting, lr, actor, spread, batch, steps, done)
+        if setting.critic:
+            _move_critic(setting, critic, batch, steps, done)
+    return done
+
+
+@envs.compiled
+def _play(setting, actor, spread, critic, batch, first, stream, update, lane, log):
+    """One episode into the rows of ``batch`` from ``first`` on; its length."""
+    state = (
+        stream.states[update, lane, 0],
+        stream.states[update, lane, 1],
+        stream.states[update, lane, 2],
+        stream.states[update, lane, 3],
+    )
+    obs, last, value = np.empty(batch.obs.shape[1]), np.empty(batch.hidden.shape[1]), np.zeros(1)
+    obs[:] = stream.obs[update, lane]
+    here = potential(setting.potential, obs)
+    n, total, terminated = 0, 0.0, False
+    while n < setting.limit and not terminated:
+        row = first + n
+        seen, out = batch.obs[row], batch.dout[row]
+        seen[:] = obs / setting.scale
+        noise = stream.noise[lane, stream.cursor[lane]]
+        stream.cursor[lane] += 1
+        if setting.gaussian:
+            backprop.outputs(False, actor.net, seen, batch.hidden[row], out)
+            action = _gaussian(spread, batch, row, noise)
+        else:
+            backprop.forward(False, actor.net, seen, batch.hidden[row], out)
+            action = _softmax(out, noise)
+        batch.value[row, 0] = 0.0
+        if setting.critic:
+            backprop.outputs(False, critic.net, seen, batch.critic_hidden[row], batch.value[row])
+        state, reward, terminated = envs.step(setting.env, state, action)
+        envs.observe(setting.env, state, obs)
+        total += reward
+        n += 1
+        ends = terminated or (n == setting.limit and setting.at_limit == 0)
+        there = 0.0 if ends else potential(setting.potential, obs)
+        batch.reward[row] = reward + setting.gamma * there - here
+        here = there
+    if setting.at_limit == 1 and setting.critic and not terminated:
+        backprop.outputs(False, critic.net, obs / setting.scale, last, value)
+    batch.after[lane] = value[0]
+    log.returns[update, lane], log.lengths[update, lane] = total, n
+    return n
+
+
+@envs.compiled
+def _softmax(p, u):
+    """The action by inverse CDF from u; p (A,) becomes onehot − p."""
+    action, below = 0, 0.0
+    for a in range(p.shape[0] - 1):
+        below += p[a]
+        if below <= u:
+            action = a + 1
+    for a in range(p.shape[0]):
+        p[a] = -p[a]
+    p[action] += 1.0
+    return float(action)
+
+
+@envs.compiled
+def _gaussian(spread, batch, row, noise):
+    """The action m + σ ε on the one axis; ∂ log π / ∂m = ε/σ and ∂ log π / ∂ log σ = ε² − 1."""
+    sigma = math.exp(spread.net[0])
+    action = batch.dout[row, 0] + sigma * noise
+    batch.dout[row, 0] = noise / sigma
+    batch.dspread[row, 0] = noise * noise - 1.0
+    return action
+
+
+@envs.compiled
+def _advantages(setting, batch, lengths):
+    """GAE into ``weight``, reduction included; the critic's target into ``target``."""
+    first, B = 0, lengths.shape[0]
+    for i in range(B):
+        n, A, after = lengths[i], 0.0, batch.after[i]
+        for t in range(first + n - 1, first - 1, -1):
+            value = batch.value[t, 0]
+            A = batch.reward[t] + setting.gamma * after - value + setting.gamma * setting.lam * A
+            batch.weight[t] = A / (B * n) if setting.reduction == 1 else A / B
+            batch.target[t] = A + value
+            after = value
+        first += n
+    if setting.reduction == 2:
+        for t in range(first):
+            batch.weight[t] *= B / first
+
+
+@envs.compiled
+def _move_actor(setting, lr, actor, spread, batch, steps, done):
+    """One step along Σ_t weight_t ∇ log π(a_t|s_t)."""
+    backprop.backward(
+        False, actor.net, actor.grad, batch.obs, batch.hidden, batch.dout, batch.weight, steps
+    )
+    backprop.move(setting.adam, lr, actor.net, actor.grad, actor.mean, actor.square, done)
+    if setting.gaussian:
+        spread.grad.fill(0.0)
+        for t in range(steps):
+            spread.grad[0] -= batch.weight[t] * batch.dspread[t, 0]
+        backprop.step(setting.adam, lr, spread.net, spread.grad, spread.mean, spread.square, done)
+
+
+@envs.compiled
+def _move_critic(setting, critic, batch, steps, done):
+    """Some steps down ½ (1/N) Σ_t (V(s_t) − target_t)², the targets held fixed."""
+    ones = np.ones((steps, 1))
+    for k in range(setting.critic_steps):
+        for t in range(steps):
+            if k > 0:
+                backprop.outputs(
+                    False, critic.net, batch.obs[t], batch.critic_hidden[t], batch.value[t]
+                )
+            batch.weight[t] = (batch.target[t] - batch.value[t, 0]) / steps
+        net, grad, hidden = critic.net, critic.grad, batch.critic_hidden
+        backprop.backward(False, net, grad, batch.obs, hidden, ones, batch.weight, steps)
+        number = (done - 1) * setting.critic_steps + k + 1
+        lr = setting.critic_lr
+        backprop.move(setting.adam, lr, net, grad, critic.mean, critic.square, number)

@@ -1,0 +1,229 @@
+"""Advantages by hand and by enumeration; the compiled learner equal to the specification."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from coursekit import actor_compiled, actor_critic, actor_kernel, mdp
+
+# --- Advantages: two episodes, of 3 and 2 steps, B ≠ T, numbers that one can do by hand.
+REWARDS = np.array([[1.0, 2.0, 3.0], [4.0, -1.0, 0.0]])
+VALUES = np.array([[0.5, 1.0, -1.0], [2.0, 3.0, 0.0]])
+MASK = np.array([[True, True, True], [True, True, False]])
+HALF = {"gamma": 0.5, "lam": 0.5}
+
+
+def advantages(after, rewards=REWARDS, values=VALUES, mask=MASK, **change):
+    return actor_critic.gae(rewards, values, np.array(after), mask, **(HALF | change))
+
+
+def test_after_a_terminated_step_there_is_nothing():
+    # δ = (1, 0.5, 4) and A_t = δ_t + A_{t+1}/4; then δ = (3.5, −4)
+    by_hand = [[1.375, 1.5, 4.0], [2.5, -4.0, 0.0]]
+    np.testing.assert_allclose(advantages([0.0, 0.0]), by_hand, atol=1e-15)
+
+
+def test_after_the_time_limit_the_given_value_counts():
+    # the last δ of each row gains γ · after = 1 and −3
+    by_hand = [[1.4375, 1.75, 5.0], [1.75, -7.0, 0.0]]
+    np.testing.assert_allclose(advantages([2.0, -6.0]), by_hand, atol=1e-15)
+
+
+def test_what_lies_in_the_padding_does_not_matter():
+    values, rewards = VALUES.copy(), REWARDS.copy()
+    values[1, 2] = rewards[1, 2] = 1e6
+    changed = advantages([2.0, -6.0], rewards=rewards, values=values)
+    np.testing.assert_array_equal(changed, advantages([2.0, -6.0]))
+
+
+def test_torch_gives_what_numpy_gives():
+    tensors = [torch.from_numpy(x) for x in (REWARDS, VALUES, np.array([2.0, -6.0]), MASK)]
+    np.testing.assert_array_equal(actor_critic.gae(*tensors, 0.5, 0.5), advantages([2.0, -6.0]))
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"disagree: \(\(2, 3\), \(2, 2\), \(2, 3\)\)"):
+        advantages([0.0, 0.0], values=VALUES[:, :2])
+
+
+# --- On a process with known values: S = 3, A = 2, four steps, a time limit that does cut.
+PROCESS = mdp.random_process(np.random.default_rng(5))
+THETA = np.random.default_rng(6).normal(size=(3, 2))
+TAU = mdp.enumerate_trajectories(PROCESS)
+P = mdp.probability(TAU, THETA)
+V, _ = mdp._values(PROCESS, THETA, 1.0)  # (H + 1, S)
+ALONG = V[np.arange(4), TAU.obs]
+NOTHING = np.zeros(len(P))
+
+
+def expected_gradient(rewards, values, after, lam, tau=TAU):
+    A = actor_critic.gae(rewards, values, after, tau.mask, 1.0, lam)
+    return (mdp.scores(tau, THETA) * A).sum(-1) @ P
+
+
+def distance(g):
+    return np.abs(g - mdp.grad_J(PROCESS, THETA)).max()
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
+def test_with_the_exact_value_every_lambda_gives_the_exact_gradient(lam):
+    assert distance(expected_gradient(TAU.rewards, ALONG, NOTHING, lam)) < 1e-12
+
+
+def test_with_any_value_lambda_1_gives_the_exact_gradient_and_lambda_0_does_not():
+    wrong = ALONG + np.random.default_rng(7).normal(size=(4, 3))[np.arange(4), TAU.obs]
+    assert distance(expected_gradient(TAU.rewards, wrong, NOTHING, 1.0)) < 1e-12
+    assert distance(expected_gradient(TAU.rewards, wrong, NOTHING, 0.0)) > 0.01
+
+
+def test_something_after_a_terminated_step_would_be_another_gradient():
+    late = np.where(TAU.terminated, 1.0, 0.0)
+    assert distance(expected_gradient(TAU.rewards, ALONG, late, 1.0)) > 0.01
+
+
+def test_the_value_beyond_a_time_limit_makes_up_for_the_steps_that_were_cut():
+    """Cut after two of four steps: E[A_0 + V(s_0)] is J of all four, if the value is handed on."""
+    short = mdp.FiniteMDP(P=PROCESS.P, R=PROCESS.R, rho=PROCESS.rho, horizon=2)
+    numbers = np.ones((3, 2, 4)) * np.arange(4)
+    names = mdp.FiniteMDP(P=PROCESS.P, R=numbers, rho=PROCESS.rho, horizon=2)
+    tau = mdp.enumerate_trajectories(short)
+    reached = mdp.enumerate_trajectories(names).rewards[:, -1].astype(int)  # s', as a reward
+    after = np.where(tau.terminated, 0.0, np.append(V[2], 0.0)[reached])
+    chance, values = mdp.probability(tau, THETA), V[np.arange(2), tau.obs] * tau.mask
+
+    def J(after, lam):
+        A = actor_critic.gae(tau.rewards, values, after, tau.mask, 1.0, lam)
+        return chance @ (A + values)[:, 0]
+
+    J_all = mdp.J(PROCESS, THETA)
+    assert J(after, 1.0) == pytest.approx(J_all, abs=1e-12)
+    assert J(after, 0.4) == pytest.approx(J_all, abs=1e-12)
+    assert J(0 * after, 1.0) == pytest.approx(mdp.J(short, THETA), abs=1e-12)
+    assert abs(J(0 * after, 1.0) - J_all) > 0.01
+
+
+# --- The potential.
+def test_the_energy_is_minus_100_in_the_valley_and_0_with_enough_of_it():
+    phi = partial(actor_kernel.potential, actor_kernel.POTENTIAL["energy"])
+    assert phi(np.array([-math.pi / 6, 0.0])) == pytest.approx(-100, abs=1e-12)
+    assert phi(np.array([0.5, 0.0])) == pytest.approx(0, abs=1e-12)
+    assert phi(np.array([0.5, 0.03])) == 0
+    x, v = -0.9, 0.02
+    E = v**2 / 2 + 0.0025 / 3 * math.sin(3 * x)
+    flag, valley = 0.0025 / 3 * math.sin(1.5), -0.0025 / 3
+    assert phi(np.array([x, v])) == pytest.approx(100 * (E - flag) / (flag - valley), abs=1e-9)
+    assert actor_kernel.potential(0, np.array([x, v])) == 0
+
+
+# --- Compiled = specification.
+TINY = {"episodes": 3, "updates": 4, "hidden": 5, "lr": 0.002, "critic_lr": 0.01}
+CASES = {
+    "pendulum": {},
+    "finite": {"at_limit": "nothing", "reduction": "episode_mean", "lam": 0.5},
+    "no critic": {"critic": False, "at_limit": "nothing", "reduction": "step_mean", "lam": 1.0},
+    "sgd": {"optimiser": "sgd", "lr": 1e-6, "critic_lr": 1e-4, "critic_steps": 3},
+    "car": {"env_id": "MountainCar-v0", "potential": "energy", "at_limit": "potential"},
+    "faithful": {"env_id": "MountainCar-v0", "potential": "energy", "at_limit": "nothing"},
+    "beyond": {"env_id": "MountainCar-v0", "potential": "energy", "critic_steps": 2},
+    "mean": {"env_id": "CartPole-v1", "anneal": True, "gamma": 0.99, "reduction": "episode_mean"},
+    "steps": {"env_id": "CartPole-v1", "gamma": 1.0, "reduction": "step_mean", "lam": 1.0},
+    "three": {"env_id": "MountainCar-v0", "gamma": 0.99, "at_limit": "nothing", "episodes": 2},
+}
+
+
+def config(**change):
+    return actor_critic.Config(**(TINY | change))
+
+
+def apart(many, k, run):
+    pairs = [(run.policy, many.policies[k]), (run.critic, many.critics[k])]
+    assert [set(a) for a, _ in pairs] == [set(b) for _, b in pairs]
+    return max(np.abs(a[x].detach().numpy() - b[x]).max() for a, b in pairs for x in a)
+
+
+@pytest.mark.parametrize("change", CASES.values(), ids=CASES.keys())
+def test_learner_k_is_the_specification_with_seed_k(change):
+    many = actor_compiled.train_many(config(**change), [3, 11])
+    run = actor_critic.train(config(**change), 11)
+    np.testing.assert_array_equal(many.lengths[1], run.lengths)
+    np.testing.assert_allclose(many.returns[1], run.returns, rtol=1e-8)
+    assert apart(many, 1, run) < 1e-9
+    assert apart(many, 0, run) > 1e-3  # another seed is another learner
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("pendulum", {"lam": 0.8}),
+        ("pendulum", {"gamma": 0.94}),
+        ("pendulum", {"at_limit": "nothing"}),
+        ("pendulum", {"critic_steps": 2}),
+        ("sgd", {"reduction": "episode_mean"}),
+        ("car", {"at_limit": "nothing"}),
+        ("car", {"potential": "none", "at_limit": "value"}),
+        ("mean", {"reduction": "step_mean"}),
+        ("mean", {"anneal": False}),
+    ],
+)
+def test_a_setting_that_was_not_honoured_would_be_seen(name, change):
+    run = actor_critic.train(config(**CASES[name]), 11)
+    other = actor_compiled.train_many(config(**(CASES[name] | change)), [11])
+    assert apart(other, 0, run) > 1e-7
+
+
+def test_a_learner_does_not_know_who_else_is_in_the_batch():
+    alone = actor_compiled.train_many(config(), [11], threads=1)
+    among = actor_compiled.train_many(config(), [5, 11, 2], threads=2)
+    np.testing.assert_array_equal(alone.returns[0], among.returns[1])
+    for mine, theirs in ((alone.policies, among.policies), (alone.critics, among.critics)):
+        assert all(np.array_equal(value, theirs[1][name]) for name, value in mine[0].items())
+
+
+def test_the_noise_lasts_when_it_has_to_be_drawn_again():
+    """More episodes a lane than are drawn ahead (8), and stops of the progress bar between."""
+    setting = config(updates=11, episodes=1, lr=1e-4)
+    many, run = actor_compiled.train_many(setting, [4]), actor_critic.train(setting, 4)
+    np.testing.assert_allclose(many.returns[0], run.returns, rtol=1e-6)
+
+
+def test_parameters_come_back_for_observations_as_they_are():
+    many = actor_compiled.train_many(config(optimiser="sgd", lr=1e-300, critic_lr=1e-300), [4])
+    rng = np.random.default_rng(np.random.SeedSequence(4).spawn(1)[0])
+    policy, critic = actor_critic.initial(config(), rng)
+    for now, before in ((many.policies[0], policy), (many.critics[0], critic)):
+        np.testing.assert_allclose(now["w0"] * [1, 1, 8], before["w0"].detach(), atol=1e-15)
+
+
+# --- Bad input.
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"env_id": "Walker"}, "environment 'Walker' is not compiled; choose from: CartPole-v1"),
+        ({"at_limit": "zero"}, "at_limit 'zero' is unknown; choose from: nothing, value, poten"),
+        ({"potential": "height"}, "potential 'height' is unknown; choose from: none, energy"),
+        ({"reduction": "avg"}, "reduction 'avg' is unknown; choose from: sum, episode_mean"),
+        ({"optimiser": "rmsprop"}, "optimiser 'rmsprop' is unknown; choose from: sgd, adam"),
+        ({"gamma": 1.5}, r"gamma 1\.5 is outside"),
+        ({"lam": -0.1}, r"lam -0\.1 is outside"),
+        ({"lr": 0.0}, r"lr 0\.0 must be above 0"),
+        ({"critic_lr": math.nan}, "critic_lr nan must be above 0"),
+        ({"updates": 2.5}, r"updates 2\.5 must be a whole number"),
+        ({"critic_steps": 0}, "critic_steps 0 must be a whole number, 1 or more"),
+        ({"potential": "energy"}, "potential 'energy' is MountainCar-v0's, not Pendulum-v1's"),
+        ({"critic": False}, "at_limit 'value' needs a critic"),
+        ({"at_limit": "potential"}, "at_limit 'potential' needs a potential"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        config(**change)
+
+
+def test_no_seeds_and_repeated_seeds_are_refused():
+    with pytest.raises(ValueError, match="no seeds given"):
+        actor_compiled.train_many(config(), [])
+    with pytest.raises(ValueError, match=r"seeds repeat: \[4\]"):
+        actor_compiled.train_many(config(), [4, 2, 4])
