@@ -14,7 +14,7 @@ import numpy as np
 
 from coursekit.envs import compiled
 
-FAST = {"reassoc", "contract"}
+FAST = {"reassoc"}
 
 
 class Network(NamedTuple):
@@ -117,11 +117,17 @@ def move(adam, lr, net, grad, mean, square, done):
 
 
 @compiled(fastmath=FAST)
+def squared(g):
+    """Σ g²."""
+    total = 0.0
+    for k in range(g.shape[0]):
+        total += g[k] * g[k]
+    return total
+
+
+@compiled  # not FAST: one rounding at a time, so that every copy of the loop gives the same bits
 def step(adam, lr, p, g, m, v, done):
     """``move`` for one flat array; returns ‖g‖²."""
-    total = 0.0
-    for k in range(p.shape[0]):
-        total += g[k] * g[k]
     if adam:
         size, root = lr / (1.0 - 0.9**done), math.sqrt(1.0 - 0.999**done)
         for k in range(p.shape[0]):
@@ -131,4 +137,4 @@ def step(adam, lr, p, g, m, v, done):
     else:
         for k in range(p.shape[0]):
             p[k] -= lr * g[k]
-    return total
+    return squared(g)
