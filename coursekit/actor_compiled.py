@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from coursekit import actor_critic, actor_kernel, backprop, envs, train
+from coursekit import actor_critic, actor_kernel, backprop, envs, guards, train
 
 CHUNK = 5  # updates between two looks at the progress bar
 
@@ -37,13 +37,8 @@ def train_many(
     threads: int = 2,
     progress: bool = False,
 ) -> Many:
-    """Learner k is ``actor_critic.train(config, seeds[k])``; ValueError: no or repeated seeds."""
-    seeds = [int(seed) for seed in seeds]
-    if not seeds:
-        raise ValueError("no seeds given; give at least one")
-    if len(set(seeds)) < len(seeds):
-        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-        raise ValueError(f"seeds repeat: {twice}; each learner needs a seed of its own")
+    """Learner k is ``actor_critic.train(config, seeds[k])``; ValueError: see ``own_seeds``."""
+    seeds = guards.own_seeds(seeds)
     total = len(seeds) * config.updates
     bar = tqdm(total=total, leave=False, disable=not train.bars(progress), unit="update")
     with ThreadPoolExecutor(max(1, threads)) as pool, bar:

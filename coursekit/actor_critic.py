@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from coursekit import actor_kernel, envs, policies, rollout
+from coursekit import actor_kernel, envs, guards, policies, rollout
 
 Array = Any
 # Largest values of the observations: the networks see obs / SCALE, so that no input is tiny.
@@ -53,20 +53,15 @@ class Config:
             ("reduction", actor_kernel.REDUCTION),
             ("optimiser", ("sgd", "adam")),
         ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} {getattr(self, name)!r} is unknown; choose from: {', '.join(known)}"
-                )
+            guards.one_of(name, getattr(self, name), known)
         for name in ("gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} {getattr(self, name)} is outside [0, 1]")
+            guards.fraction(name, getattr(self, name))
         for name in ("lr", "critic_lr"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} {getattr(self, name)} must be above 0 and finite")
+            guards.above_zero(name, getattr(self, name))
         for name in ("critic_steps", "episodes", "updates", "hidden"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} {value} must be a whole number, 1 or more")
+            guards.count(name, getattr(self, name))
+        for name in ("critic", "anneal"):
+            guards.flag(name, getattr(self, name))
         if self.potential == "energy" and self.env_id != "MountainCar-v0":
             raise ValueError(f"potential 'energy' is MountainCar-v0's, not {self.env_id}'s")
         if self.at_limit == "value" and not self.critic:
@@ -140,8 +135,11 @@ def train(config: Config, seed: int) -> Result:
     """Actor: θ ← θ + step along Σ_i Σ_t c_i ∇ log π(a_t|s_t) A_t. Critic: towards A_t + V(s_t).
 
     The advantages use the critic as it was before this batch. Same seed, same numbers.
+    ValueError for a seed that is no whole number of 0 or above.
     """
-    for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * config.episodes)
+    for_weights, *for_lanes = np.random.SeedSequence(guards.checked_seed(seed)).spawn(
+        1 + 2 * config.episodes
+    )
     lanes = rollout.make_lanes(config.env_id, for_lanes)
     policy = policy_for(config)
     params, critic = initial(config, np.random.default_rng(for_weights))

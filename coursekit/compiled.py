@@ -7,7 +7,6 @@ Axes: ``L`` learners, ``U`` updates, ``B`` episodes, ``O`` observation, ``H`` hi
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from coursekit import backprop, envs, kernel, policies, train
+from coursekit import backprop, envs, guards, kernel, policies, train
 
 AHEAD = 16  # how many whole episodes' worth of uniform numbers are drawn at once
 
@@ -41,10 +40,10 @@ def train_many(
 
     The same streams, the same order of operations up to rounding: equal episode lengths,
     parameters to 1e-9 over dozens of updates. "loop" runs as "sum", which notebook 03 proves equal.
-    Raises ValueError for no or repeated seeds, rates that are not above 0, an environment that is
+    Raises ValueError for no, repeated or wrong seeds, rates not above 0, an environment that is
     not compiled or has no discrete actions, and for other than one hidden layer.
     """
-    seeds = [operator.index(seed) for seed in seeds]  # 1.5 is no seed
+    seeds = guards.own_seeds(seeds)
     rates = np.full(len(seeds), config.lr) if lr is None else np.asarray(lr, dtype=float)
     rates = np.broadcast_to(rates, len(seeds)) if rates.ndim == 0 else rates
     _guard(config, seeds, rates)
@@ -59,11 +58,6 @@ def train_many(
 
 
 def _guard(config: train.Config, seeds: list[int], rates: np.ndarray) -> None:
-    if not seeds:
-        raise ValueError("no seeds given; give at least one")
-    if len(set(seeds)) < len(seeds):
-        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-        raise ValueError(f"seeds repeat: {twice}; each learner needs a seed of its own")
     if rates.shape != (len(seeds),):
         raise ValueError(f"lr has shape {rates.shape}; give one rate, or {len(seeds)} of them")
     if not (np.isfinite(rates).all() and (rates > 0).all()):

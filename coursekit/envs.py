@@ -65,7 +65,7 @@ def _sources() -> str:
 
 def spec(env_id: str) -> Spec:
     """The environment's numbers; ValueError lists the known ones."""
-    if env_id not in SPECS:
+    if not isinstance(env_id, str) or env_id not in SPECS:
         raise ValueError(f"environment {env_id!r} is not compiled; choose from: {', '.join(SPECS)}")
     return SPECS[env_id]
 

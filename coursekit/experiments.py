@@ -19,7 +19,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from coursekit import stats, train
+from coursekit import guards, stats, train
 from coursekit.cache import Arrays, Cache
 from coursekit.train import Config
 
@@ -85,9 +85,14 @@ def run(
     the folder; None for the usual one; False for none. Ctrl-C keeps every finished piece. The bar
     is silent where COURSEKIT_QUIET is set. ``rates(config)`` gives each seed a rate of its own, in
     place of ``config.lr``: a sweep, of which ``lr`` in the table is the x-axis.
-    ValueError: an empty grid, no seeds, repeated ones, another number of rates than of seeds.
+    ValueError: an empty grid, no seeds, repeated ones, another number of rates than of seeds, and
+    what is no list, no seed, no rate or no number of threads; nothing has run then.
     """
     grid, seeds = checked(grid, seeds)
+    if jobs is not None and (not guards.is_whole(jobs) or jobs == 0):
+        raise ValueError(
+            f"jobs {jobs!r} must be a number of threads, such as 2; -1 is all there are"
+        )
     by_config = {config: rates_of(config, seeds, rates) for config in grid}
     cuts = [slice(i, i + CHUNK) for i in range(0, len(seeds), CHUNK)]
     pieces = [(c, seeds[cut], by_config[c][cut]) for cut in cuts for c in grid]  # all configs early
@@ -141,23 +146,27 @@ def rates_of(
     config: Config, seeds: tuple[int, ...], rates: Callable[[Config], Sequence[float]] | None
 ) -> tuple[float, ...]:
     """One rate a seed: those asked for, or the config's own; ValueError for another number."""
-    given = [config.lr] * len(seeds) if rates is None else list(rates(config))
+    if rates is None:
+        return (float(config.lr),) * len(seeds)
+    if not callable(rates):
+        raise ValueError(f"rates {rates!r} must be a function: config -> one rate for each seed")
+    given = guards.listed("rates(config)", rates(config), "[0.01, 0.02], one rate for each seed")
     if len(given) != len(seeds):
         raise ValueError(f"{len(given)} rates given for {len(seeds)} seeds; give one for each")
+    for rate in given:
+        guards.above_zero("lr", rate)
     return tuple(float(rate) for rate in given)
 
 
 def checked(grid, seeds) -> tuple[tuple[Config, ...], tuple[int, ...]]:
     """Both as tuples; ValueError where one is empty or repeats itself."""
-    grid, seeds = tuple(grid), tuple(seeds)
+    grid = tuple(guards.listed("grid", grid, "[config] or what experiments.grid gives"))
+    seeds = tuple(guards.checked_seeds(seeds))
     if not grid or not seeds:
         raise ValueError(f"a grid of {len(grid)} configs and {len(seeds)} seeds: nothing to run")
     if wrong := [x for x in grid if not isinstance(x, Config)]:
         raise ValueError(f"{wrong[0]!r} is no train.Config; make the grid by experiments.grid")
-    if wrong := [x for x in seeds if not isinstance(x, int | np.integer) or x < 0]:
-        raise ValueError(f"seed {wrong[0]!r} must be a whole number, 0 or above")
     grid = tuple(dataclasses.replace(config, hidden=tuple(config.hidden)) for config in grid)
-    seeds = tuple(int(seed) for seed in seeds)
     for what, given in (("seeds", seeds), ("configs", grid)):
         if twice := sorted({str(x) for x in given if given.count(x) > 1}):
             raise ValueError(

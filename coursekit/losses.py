@@ -117,7 +117,7 @@ def backward(losses: Array, mask: Array, reduction: str, divisor: float = 100.0)
 def known(reduction: str) -> str:
     """The name itself where it is a reduction or "loop"; if not, ValueError listing those."""
     names = sorted([*REDUCTIONS, "loop"])
-    if reduction not in names:
+    if not isinstance(reduction, str) or reduction not in names:
         raise ValueError(f"reduction {reduction!r} is unknown; choose from: {', '.join(names)}")
     return reduction
 

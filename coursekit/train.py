@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm, trange
 
-from coursekit import baselines, gradients, losses, policies, rollout
+from coursekit import baselines, gradients, guards, losses, policies, rollout
 
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
@@ -34,10 +34,12 @@ class Config:
     lr: float = 0.01
     episodes: int = 1  # per update: B
     updates: int = 100
-    hidden: tuple[int, ...] = (64,)
+    hidden: tuple[int, ...] = (64,)  # (): none, a linear policy
     activation: str = "relu"  # or "tanh"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.env_id, str):
+            raise ValueError(f"env_id {self.env_id!r} must be a name, such as 'CartPole-v1'")
         losses.known(self.reduction)
         for name, known in (
             ("weight", losses.WEIGHTS),
@@ -46,19 +48,18 @@ class Config:
             ("optimiser", OPTIMISERS),
             ("activation", policies.ACTIVATIONS),
         ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} {getattr(self, name)!r} is unknown; "
-                    f"choose from: {', '.join(sorted(known))}"
-                )
-        for name in ("gamma", "lr", "divisor", "episodes", "updates"):
-            if not isinstance(getattr(self, name), int | float | np.number):
-                raise ValueError(f"{name} {getattr(self, name)!r} must be a number")
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"gamma {self.gamma} is outside [0, 1]")
-        for name in ("lr", "divisor", "episodes", "updates"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} {getattr(self, name)} must be above 0 and finite")
+            guards.one_of(name, getattr(self, name), sorted(known))
+        guards.fraction("gamma", self.gamma)
+        for name in ("lr", "divisor"):
+            guards.above_zero(name, getattr(self, name))
+        for name in ("episodes", "updates"):
+            guards.count(name, getattr(self, name))
+        widths = self.hidden if isinstance(self.hidden, tuple | list) else (0,)
+        if not all(guards.is_whole(width) and width > 0 for width in widths):
+            raise ValueError(
+                f"hidden {self.hidden!r} must be a tuple of layer widths, all above 0; "
+                "(64,) is one layer, () is none"
+            )
         alone = self.standardise == "per_batch" and self.episodes == 1
         if self.weight == "whole_return" and (self.standardise == "per_episode" or alone):
             raise ValueError(
@@ -66,12 +67,6 @@ class Config:
                 "is one number at every step of an episode; use 'reward_to_go', or 'per_batch' "
                 "with several episodes"
             )
-        widths = self.hidden if isinstance(self.hidden, tuple | list) else (0,)
-        if not all(isinstance(width, int) and width > 0 for width in widths):
-            raise ValueError(f"hidden {self.hidden} must be a tuple of layer widths, all above 0")
-        for name in ("episodes", "updates"):
-            if not isinstance(getattr(self, name), int | np.integer):
-                raise ValueError(f"{name} {getattr(self, name)} must be a whole number")
 
 
 class Result(NamedTuple):
@@ -101,9 +96,12 @@ def train(config: Config, seed: int, *, progress: bool = False) -> Result:
 
     The same seed gives the same numbers on the same machine. All episodes end by termination or by
     the environment's time limit; both are treated as the end (the finite-horizon return).
-    ``progress`` draws a bar. ValueError for an environment that the policy can not serve.
+    ``progress`` draws a bar. ValueError for a seed that is no whole number of 0 or above, and
+    for an environment that the policy can not serve.
     """
-    for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * config.episodes)
+    for_weights, *for_lanes = np.random.SeedSequence(guards.checked_seed(seed)).spawn(
+        1 + 2 * config.episodes
+    )
     lanes = rollout.make_lanes(config.env_id, for_lanes)
     policy = policies.policy_for(lanes[0].env, config.hidden, config.activation)
     params = policy.init(np.random.default_rng(for_weights))

@@ -212,6 +212,21 @@ def test_parameters_come_back_for_observations_as_they_are():
         ({"critic_lr": math.nan}, "critic_lr nan must be above 0"),
         ({"updates": 2.5}, r"updates 2\.5 must be a whole number"),
         ({"critic_steps": 0}, "critic_steps 0 must be a whole number, 1 or more"),
+        ({"env_id": ["Pendulum-v1"]}, r"environment \['Pendulum-v1'\] is not compiled; choose"),
+        ({"at_limit": ["value"]}, r"at_limit \['value'\] is unknown; choose from: nothing"),
+        ({"potential": {}}, r"potential {} is unknown; choose from: none, energy"),
+        ({"reduction": ["sum"]}, r"reduction \['sum'\] is unknown; choose from: sum"),
+        ({"optimiser": ["sgd"]}, r"optimiser \['sgd'\] is unknown; choose from: sgd, adam"),
+        ({"gamma": "1"}, "gamma '1' must be a number"),
+        ({"lam": True}, "lam True must be a number"),
+        ({"lr": True}, "lr True must be a number"),
+        ({"critic_lr": "0.1"}, r"critic_lr '0\.1' must be a number"),
+        ({"episodes": True}, "episodes True must be a whole number, 1 or more"),
+        ({"hidden": True}, "hidden True must be a whole number, 1 or more"),
+        ({"hidden": (64,)}, r"hidden \(64,\) must be a whole number, 1 or more"),
+        ({"updates": "9"}, "updates '9' must be a whole number, 1 or more"),
+        ({"critic": "no"}, "critic 'no' must be True or False"),
+        ({"anneal": 0.5}, r"anneal 0\.5 must be True or False"),
         ({"potential": "energy"}, "potential 'energy' is MountainCar-v0's, not Pendulum-v1's"),
         ({"critic": False}, "at_limit 'value' needs a critic"),
         ({"at_limit": "potential"}, "at_limit 'potential' needs a potential"),
@@ -227,3 +242,17 @@ def test_no_seeds_and_repeated_seeds_are_refused():
         actor_compiled.train_many(config(), [])
     with pytest.raises(ValueError, match=r"seeds repeat: \[4\]"):
         actor_compiled.train_many(config(), [4, 2, 4])
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "1"])
+def test_what_is_no_seed_is_refused_by_both_and_not_rounded(seed):
+    message = rf"^seed {seed!r} must be a whole number, 0 or above$"
+    with pytest.raises(ValueError, match=message):
+        actor_critic.train(config(), seed)
+    with pytest.raises(ValueError, match=message):
+        actor_compiled.train_many(config(), [4, seed])
+
+
+def test_one_seed_alone_is_no_list_of_seeds():
+    with pytest.raises(ValueError, match=r"seeds 0 must be a list, such as \[0, 1, 2\]"):
+        actor_compiled.train_many(config(), 0)

@@ -104,6 +104,13 @@ def test_a_grid_that_makes_no_sense_is_refused(axes, message):
         ((SMALL, Config(), SMALL), [1], "configs repeat: Config(env_id='CartPole-v1'"),
         ((SMALL,), [1, 2.5], "seed 2.5 must be a whole number"),
         ((SMALL,), [-1], "seed -1 must be a whole number, 0 or above"),
+        ((SMALL,), [0, True], "seed True must be a whole number, 0 or above"),
+        ((SMALL,), 5, "seeds 5 must be a list, such as [0, 1, 2] or range(8)"),
+        (
+            SMALL,
+            [1],
+            "hidden=(5,), activation='relu') must be a list, such as [config] or what exp",
+        ),
         ([{"lr": 1}], [1], "{'lr': 1} is no train.Config"),
     ],
 )
@@ -273,9 +280,33 @@ def alone_key(runs):
     return config
 
 
-def test_a_sweep_with_too_few_rates_is_refused(trainer):
-    with pytest.raises(ValueError, match=r"2 rates given for \d+ seeds"):
-        experiments.run([SMALL], SEEDS, rates=lambda config: [0.1, 0.2])
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        (lambda config: [0.1, 0.2], "2 rates given for 3 seeds; give one for each"),
+        (lambda config: 0.1, "rates(config) 0.1 must be a list, such as [0.01, 0.02], one rate"),
+        (lambda config: np.array(0.1), "rates(config) array(0.1) must be a list, such as"),
+        ([0.1, 0.2, 0.3], "rates [0.1, 0.2, 0.3] must be a function: config -> one rate for each"),
+        (lambda config: [0.1, -0.2, 0.3], "lr -0.2 must be above 0 and finite"),
+        (lambda config: [0.1, 0.2, "0.3"], "lr '0.3' must be a number"),
+    ],
+)
+def test_a_sweep_without_a_good_rate_for_each_seed_is_refused(rates, message, trainer):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiments.run([SMALL], range(3), rates=rates)
+    assert trainer.calls == []
+
+
+@pytest.mark.parametrize("jobs", [0, True, 1.5, "2"])
+def test_a_number_of_threads_that_is_none_is_refused(jobs, trainer):
+    with pytest.raises(ValueError, match=rf"^jobs {jobs!r} must be a number of threads, such as 2"):
+        experiments.run([SMALL], range(3), jobs=jobs)
+    assert trainer.calls == []
+
+
+@pytest.mark.parametrize("jobs", [-1, None, np.int64(2)])
+def test_what_joblib_takes_as_a_number_of_threads_runs(jobs, trainer):
+    assert len(experiments.run([SMALL], range(3), jobs=jobs).table) == 3
 
 
 def test_a_damaged_piece_alone_is_trained_again_and_a_warning_names_it(trainer, tmp_path):

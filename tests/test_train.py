@@ -308,14 +308,31 @@ def test_the_activation_and_the_hidden_layers_are_those_of_the_settings():
         ({"lr": float("nan")}, "lr nan must be above 0"),
         ({"lr": float("inf")}, "lr inf must be above 0 and finite"),
         ({"divisor": 0.0}, "divisor 0.0 must be above 0"),
-        ({"episodes": 0}, "episodes 0 must be above 0"),
+        ({"episodes": 0}, "episodes 0 must be a whole number, 1 or more"),
+        ({"weight": ["x"]}, "weight ['x'] is unknown; choose from: reward_to_go, whole_return"),
+        ({"baseline": ["none"]}, "baseline ['none'] is unknown; choose from: none"),
+        ({"standardise": {}}, "standardise {} is unknown; choose from: none"),
+        ({"optimiser": ["adam"]}, "optimiser ['adam'] is unknown; choose from: adam, sgd"),
+        ({"activation": ["relu"]}, "activation ['relu'] is unknown; choose from: relu, tanh"),
+        ({"reduction": ["sum"]}, "reduction ['sum'] is unknown; choose from: constant"),
+        ({"reduction": np.array(["sum", "loop"])}, "is unknown; choose from: constant"),
+        ({"env_id": ["CartPole-v1"]}, "env_id ['CartPole-v1'] must be a name, such as"),
+        ({"lr": True}, "lr True must be a number"),
+        ({"gamma": True}, "gamma True must be a number"),
+        ({"gamma": [0.9]}, "gamma [0.9] must be a number"),
+        ({"divisor": True}, "divisor True must be a number"),
+        ({"lr": 1j}, "lr 1j must be a number"),
+        ({"episodes": True}, "episodes True must be a whole number, 1 or more"),
+        ({"updates": "9"}, "updates '9' must be a whole number, 1 or more"),
+        ({"hidden": (True,)}, "hidden (True,) must be a tuple of layer widths, all above 0"),
+        ({"hidden": "64"}, "hidden '64' must be a tuple of layer widths"),
         ({"hidden": 64}, "hidden 64 must be a tuple of layer widths"),
         ({"lr": "0.01"}, "lr '0.01' must be a number"),
         ({"activation": "gelu"}, "activation 'gelu' is unknown; choose from: relu, tanh"),
         ({"hidden": (8, 0)}, "hidden (8, 0) must be a tuple of layer widths, all above 0"),
-        ({"episodes": -2}, "episodes -2 must be above 0"),
-        ({"updates": 0}, "updates 0 must be above 0"),
-        ({"updates": -1}, "updates -1 must be above 0"),
+        ({"episodes": -2}, "episodes -2 must be a whole number, 1 or more"),
+        ({"updates": 0}, "updates 0 must be a whole number, 1 or more"),
+        ({"updates": -1}, "updates -1 must be a whole number, 1 or more"),
         ({"gamma": 1.1}, "gamma 1.1 is outside [0, 1]"),
         ({"gamma": -0.1}, "gamma -0.1 is outside [0, 1]"),
         ({"gamma": float("nan")}, "gamma nan is outside [0, 1]"),
@@ -343,6 +360,43 @@ def test_half_an_episode_or_half_an_update_is_refused(name):
 def test_an_environment_or_a_network_that_does_not_exist_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         run(**change)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "1", None, [3]])
+def test_what_is_no_seed_is_refused_before_anything_is_made(seed):
+    message = f"seed {seed!r} must be a whole number, 0 or above"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        run(seed, env_id="CartPole-v99")
+
+
+def test_a_seed_of_numpy_is_that_of_python():
+    assert distance(run(np.uint32(7)), run(7)) == 0
+    assert distance(run(np.uint32(8)), run(7)) > 0
+
+
+def test_no_hidden_layer_is_a_linear_policy():
+    """One step of SGD on one episode: Σ_t w_t (onehot − p) obsᵀ, with numbers of NumPy alone."""
+    settings = {"hidden": (), "episodes": 1, "updates": 1, "gamma": 1.0, "optimiser": "sgd"}
+    found = run(3, **settings)
+    assert {k: tuple(v.shape) for k, v in found.params.items()} == {"w0": (2, 4), "b0": (2,)}
+    for_weights, for_env, for_actions = np.random.SeedSequence(3).spawn(3)
+    rng, draws = np.random.default_rng(for_weights), np.random.default_rng(for_actions)
+    w, b = rng.uniform(-0.5, 0.5, (2, 4)), rng.uniform(-0.5, 0.5, 2)
+    env = gymnasium.make("CartPole-v1")
+    env.reset(seed=int(for_env.generate_state(1)[0]))
+    (obs, _), scores, ended = env.reset(), [], False
+    while not ended:
+        obs = obs.astype(float)
+        p = np.exp(w @ obs + b) / np.exp(w @ obs + b).sum()
+        action = int(draws.random() >= p[0])
+        scores.append((np.eye(2)[action] - p)[:, None] * np.append(obs, 1))
+        obs, _, terminated, truncated, _ = env.step(action)
+        ended = terminated or truncated
+    n = len(scores)
+    step = 0.02 * sum((n - t) * score for t, score in enumerate(scores))
+    assert found.lengths.tolist() == [[n]]
+    np.testing.assert_allclose(found.params["w0"].detach(), w + step[:, :4], atol=1e-12)
+    np.testing.assert_allclose(found.params["b0"].detach(), b + step[:, 4], atol=1e-12)
 
 
 def test_settings_can_not_be_changed_after_they_were_checked():
