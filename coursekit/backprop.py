@@ -14,7 +14,7 @@ import numpy as np
 
 from coursekit.envs import compiled
 
-FAST = {"reassoc"}
+FAST = {"reassoc", "contract"}
 
 
 class Network(NamedTuple):

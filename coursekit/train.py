@@ -99,9 +99,8 @@ def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     ``progress`` draws a bar. ValueError for a seed that is no whole number of 0 or above, and
     for an environment that the policy can not serve.
     """
-    for_weights, *for_lanes = np.random.SeedSequence(guards.checked_seed(seed)).spawn(
-        1 + 2 * config.episodes
-    )
+    seed = guards.checked_seed(seed)
+    for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * config.episodes)
     lanes = rollout.make_lanes(config.env_id, for_lanes)
     policy = policies.policy_for(lanes[0].env, config.hidden, config.activation)
     params = policy.init(np.random.default_rng(for_weights))
