@@ -2,7 +2,10 @@
 
 import dataclasses
 import itertools
+import os
 import re
+import subprocess
+import sys
 import types
 from functools import cache
 from pathlib import Path
@@ -418,3 +421,25 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_oracle_rejects_the_mutant(name, monkeypatch):
     assert not is_train(engine(monkeypatch, *MUTANTS[name]))
+
+
+# --- The process that compiles and the one that finds the machine code on disk.
+
+TRAIN_AND_HASH = """
+import hashlib
+from coursekit import compiled, train
+config = train.Config(hidden=(8,), updates=30, optimiser="adam", baseline="running_mean")
+params = compiled.train_many(config, [0]).params[0]
+print(hashlib.sha256(b"".join(value.tobytes() for value in params.values())).hexdigest())
+"""
+
+
+def test_a_process_that_compiles_and_one_that_loads_its_code_give_the_same_bits(tmp_path):
+    """They did not while Adam's step was compiled with ``FAST``: the notebooks' numbers differed
+    between a first run on a machine and every later one."""
+    command = [sys.executable, "-c", TRAIN_AND_HASH]
+    env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    cwd = Path(__file__).parents[1]
+    first, second = (subprocess.check_output(command, env=env, cwd=cwd) for _ in range(2))
+    assert list(tmp_path.rglob("*.nbc"))  # the second had something to load
+    assert first == second
