@@ -333,6 +333,22 @@ def test_rounding_has_no_direction():
         assert detective.audit(losses.BUGS[bug]).numbers["cosine_at_constant_reward"] == 0
 
 
+@pytest.mark.parametrize(
+    ("bug", "hides"),
+    [
+        ("gamma_missing", "at γ = 1"),
+        ("gamma_twice", "at γ = 1"),
+        ("returns_from_start", "with γ = 1 and each reward 1, as on CartPole,"),
+        ("next_return", "with γ = 1 and each reward 1, as on CartPole,"),
+        ("centred_per_episode", "with γ = 1 and each reward 1, as on CartPole,"),
+        ("episode_mean", None),
+    ],
+)
+def test_what_hides_a_bug_is_said_and_nothing_else(bug, hides):
+    hidden = [line for line in detective.audit(losses.BUGS[bug]).evidence if "hidden" in line]
+    assert [line.split(" the direction")[0] for line in hidden] == [hides] * (hides is not None)
+
+
 def test_nothing_is_not_a_known_loss_times_zero():
     def loss(logp, rewards, mask, gamma):  # the baseline of each time step: 0 is left where B = 1
         G = losses.reward_to_go(rewards, gamma)

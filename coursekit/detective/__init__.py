@@ -59,8 +59,12 @@ def audit(loss: Callable[..., Any]) -> Finding:
     ok = ok and not leaks and not troubles
     if ok and not {"gamma_to_the_t", "whole_return"} & set(names):
         notes.append("γ^t is dropped, as in nearly all code: for γ < 1 this is not exactly ∇J_γ")
-    if not ok and seen["cosine_at_constant_reward"] > 0.9999:
-        notes.append("where each reward is 1, as on CartPole, the direction is right: hidden there")
+    if not ok and seen["cosine"] > 0.9999:  # the worst of them
+        notes.append("at γ = 1 the direction is right, whatever each process pays: hidden there")
+    elif not ok and seen["cosine_at_constant_reward"] > 0.9999:
+        notes.append(
+            "with γ = 1 and each reward 1, as on CartPole, the direction is right: hidden there"
+        )
     return Finding(
         names=(*names, *troubles),
         ok=ok,
