@@ -39,6 +39,30 @@ def whole(rewards, gamma):
     return np.full(len(rewards), to_go(rewards, gamma)[0])
 
 
+class InWords:
+    """One of the functions that a test is tried on, with a name to be read in a message."""
+
+    def __init__(self, function, words):
+        self.function, self.words = function, words
+
+    def __call__(self, rewards, gamma):
+        return self.function(rewards, gamma)
+
+    def __repr__(self):
+        return self.words
+
+
+CANDIDATES = [  # at most 30 characters each: a message shows no more
+    InWords(to_go, "the right one"),
+    InWords(from_start, "rewards read from the start"),
+    InWords(forwards, "the recursion run forwards"),
+    InWords(absolute, "γ counted from the start"),
+    InWords(no_discount, "γ not used"),
+    InWords(one_late, "one step late"),
+    InWords(whole, "the whole return at each step"),
+]
+
+
 def sees(rewards, gamma):
     """A test that calls once with these rewards."""
     rewards = np.array(rewards, dtype=float)
@@ -67,9 +91,7 @@ EXERCISES = {
     ),
     "8.2": Exercise(
         solution=sees([1, -2, 4], 0.5),
-        cases=lambda: [
-            (f,) for f in (to_go, from_start, forwards, absolute, no_discount, one_late, whole)
-        ],
+        cases=lambda: [(returns,) for returns in CANDIDATES],
         wrong={
             "equal rewards can not see returns that are read from the start": sees([1, 1, 1], 0.5),
             "one reward can not see anything that concerns time": sees([2], 0.5),
