@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from coursekit import mdp
+from coursekit import losses, mdp
 
 Array = np.ndarray
 
 
 class Case(NamedTuple):
-    """One batch: ``logp``, ``rewards``, ``mask`` (B, T), γ. Padding: zero rewards, some logp."""
+    """One batch: ``logp``, ``rewards``, ``mask`` (B, T), γ. Padding: rewards of 0, some logp."""
 
     label: str
     logp: Array
@@ -40,6 +40,8 @@ class Exact(NamedTuple):
     index: Array  # (M of this process,): the batch of each real step
     scores: Array  # (M of this process, D)
     truth: Array  # (D,): ∇J_γ
+    dropped: Array  # (D,): E[Σ_t z_t G_t], where γ^t is dropped; at γ = 1 it is ∇J
+    even: bool  # every reward is 1
 
 
 def fork() -> mdp.FiniteMDP:
@@ -55,21 +57,28 @@ def fork() -> mdp.FiniteMDP:
     return mdp.FiniteMDP(P=P, R=R, rho=[1, 0, 0], horizon=3, name="fork")
 
 
-def pole() -> mdp.FiniteMDP:
-    """CartPole in miniature: upright, leaning; every step pays 1; nineteen trajectories."""
-    P = np.zeros((2, 2, 3))
-    P[0, 0, 1], P[0, 1, :2] = 1, 0.5
-    P[1, 0, 2], P[1, 1, 0], P[1, 1, 2] = 1, 0.5, 0.5
-    return mdp.FiniteMDP(P=P, R=np.ones((2, 2)), rho=[1, 0], horizon=3, name="pole")
+def pole(horizon: int) -> mdp.FiniteMDP:
+    """CartPole in miniature: every step pays 1, lengths from 2 to the horizon.
+
+    From upright one comes to the cycle of three leanings, where action 0 is the fall. So there are
+    but two trajectories of each length, and episodes may be long.
+    """
+    P = np.zeros((4, 2, 5))
+    P[0, 0, 1] = P[0, 1, 2] = P[1, 1, 2] = P[2, 1, 3] = P[3, 1, 1] = 1
+    P[1:, 0, 4] = 1
+    return mdp.FiniteMDP(P=P, R=np.ones((4, 2)), rho=[1, 0, 0, 0], horizon=horizon, name="pole")
 
 
-# process, its name in the report, γ, B
+# process, its name in the report, γ, B; at γ = 1 and below it, with one episode and with two
 PROCESSES = (
     (fork(), "fork (3 actions)", 1.0, 1),
     (fork(), "fork (3 actions)", 0.8, 1),
     (mdp.toll_bridge(), "toll bridge", 1.0, 1),
+    (mdp.toll_bridge(), "toll bridge", 1.0, 2),
     (mdp.toll_bridge(), "toll bridge", 0.9, 2),
-    (pole(), "reward 1 at each step", 1.0, 1),
+    (pole(12), "reward 1, up to 12 steps", 1.0, 1),
+    (pole(3), "reward 1, up to 3 steps", 1.0, 2),
+    (pole(3), "reward 1, up to 3 steps", 0.9, 2),
 )
 # what it is for, lengths, further columns of padding, γ, factor on the rewards, and what they are
 DRAWN = (
@@ -99,8 +108,10 @@ def _process_cases(process: mdp.FiniteMDP, label: str, gamma: float, B: int):
         cases.append(Case(label, *fields, gamma, tau.obs[i, :, :T], tau.actions[i, :, :T], theta))
     z = np.moveaxis(mdp.scores(tau, theta), (0, 1), (-2, -1))[tau.mask]
     prob, truth = mdp.probability(tau, theta), mdp.grad_J(process, theta, gamma).ravel()
-    index = np.nonzero(tau.mask)[0]
-    return cases, Exact(label, gamma, prob, index, z.reshape(len(z), -1), truth)
+    index, z = np.nonzero(tau.mask)[0], z.reshape(len(z), -1)
+    dropped = (prob[index] * losses.reward_to_go(tau.rewards, gamma)[tau.mask] / B) @ z
+    even = bool((tau.rewards[tau.mask] == 1).all())
+    return cases, Exact(label, gamma, prob, index, z, truth, dropped, even)
 
 
 def _drawn_case(rng: np.random.Generator, label, lengths, columns, gamma, factor, kind) -> Case:
@@ -131,12 +142,34 @@ def probed() -> str:
     every, exact = cases()
     lengths = sorted({int(n) for case in every for n in case.mask.sum(-1)})
     sizes = sorted({len(case.mask) for case in every})
+    rewards = np.concatenate([np.abs(case.rewards[case.mask]) for case in every])
+    rarest = min(case.logp[case.mask].min() for case in every)
     return (
         f"{len(every)} batches of B = {', '.join(map(str, sizes))} episodes of 1 to {lengths[-1]} "
         f"steps, γ = {', '.join(f'{g:g}' for g in sorted({case.gamma for case in every}))}; "
-        f"rewards of both signs, zero, large and small; padding and none; {len(exact)} processes "
-        "with every trajectory listed. Nothing is said about what lies outside of these"
+        f"rewards of both signs, 0 or from {rewards[rewards > 0].min():.1g} to {rewards.max():.0f} "
+        f"in size; log π down to {rarest:.0f}; with padding, where rewards are 0, and without; "
+        f"{len(exact)} processes with every trajectory listed. Nothing is said about what lies "
+        "outside of these"
     )
+
+
+def numbered(label: str) -> int:
+    """The number of the first case of that label."""
+    return [case.label for case in cases()[0]].index(label)
+
+
+def example(number: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]:
+    """One batch as a loss is given it: ``my_loss(*casebook.example(3))``."""
+    case = cases()[0][number]
+    leaf = torch.tensor(case.logp, requires_grad=True)
+    return leaf * 1, torch.tensor(case.rewards), torch.tensor(case.mask), case.gamma
+
+
+def with_junk(case: Case) -> Case:
+    """The same batch, with rewards in the padding that are not 0."""
+    junk = 3 - 0.7 * np.arange(case.mask.size).reshape(case.mask.shape)
+    return case._replace(rewards=np.where(case.mask, case.rewards, junk))
 
 
 RATES = (0.2, 0.02)  # for updates
@@ -152,12 +185,19 @@ class Batch(NamedTuple):
     gamma: float
 
 
+@cache
 def update_cases() -> list[Case]:
-    """Batches of the exact processes, each with its θ: every tenth, B = 1 and 2."""
-    return [case for case in cases()[0] if case.theta is not None][::10]
+    """Batches of the exact processes, each with its θ: some of each process, B = 1 and 2."""
+    return [case for case in cases()[0] if case.theta is not None][::19]
 
 
 def batch(case: Case) -> Batch:
     """The case as an update is given it."""
     arrays = (case.obs, case.actions, case.rewards, case.mask)
     return Batch(*(torch.tensor(array) for array in arrays), case.gamma)
+
+
+def update_example(number: int = 0) -> tuple[dict[str, torch.Tensor], Batch, float]:
+    """What an update is given: ``my_update(*casebook.update_example())``."""
+    case = update_cases()[number]
+    return {"theta": torch.tensor(case.theta, requires_grad=True)}, batch(case), RATES[0]

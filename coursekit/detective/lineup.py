@@ -47,8 +47,15 @@ def agreement(u: Array, rows: Array, starts: Array, tolerance: Array | float = T
     return peak(u - rows, starts) <= tolerance * size + 1e-15
 
 
+def _unit(u: Array) -> tuple[Array, float]:
+    """u with a largest |number| of 1, and what it was: a loss may be as small as it likes."""
+    size = float(np.abs(u).max(initial=0)) or 1.0
+    return u / size, size
+
+
 def search(u: Array, blocks: Sequence[Block], starts: Array) -> list[Match]:
     """Every candidate that is u on all batches up to one factor, or else up to a baseline too."""
+    u, size = _unit(u)
     scale = np.repeat(peak(u, starts), np.diff(np.append(starts, len(u))))
     scale = np.divide(1, scale, out=np.zeros(len(u)), where=scale > 0)  # batches count alike
     found, y = [], u * scale
@@ -66,19 +73,25 @@ def search(u: Array, blocks: Sequence[Block], starts: Array) -> list[Match]:
                 bound = tolerance if isinstance(tolerance, float) else float(tolerance[i, 0])
                 agrees = agreement(u, k[i] * rows[i] - kb[i] * one, starts, bound)
                 if agrees.all():
-                    found.append(Match(keys[i], float(k[i]), float(kb[i] / k[i]), agrees))
+                    found.append(Match(keys[i], float(k[i]) * size, float(kb[i] / k[i]), agrees))
     return found
 
 
-def nearest(u: Array, blocks: Sequence[Block], starts: Array) -> Match:
-    """The candidate that is u on most batches; its factor: the median over their first steps."""
-    best = []
+def nearest(u: Array, blocks: Sequence[Block], starts: Array) -> Match | None:
+    """The candidate that is u on most batches, if on more than half; the first of several, the sum.
+
+    Its factor is the median over the batches' first steps.
+    """
+    (u, size), best, most = _unit(u), None, len(starts) / 2
     for keys, rows, _, tolerance in blocks:
         first = rows[:, starts]
         ratio = np.divide(u[starts], first, out=np.full_like(first, np.nan), where=first != 0)
         ratio[np.isnan(ratio).all(-1)] = 0
-        k = np.nanmedian(ratio, axis=-1)
-        agrees = agreement(u, k[:, None] * rows, starts, tolerance) & (k != 0)[:, None]
-        i = int(agrees.sum(-1).argmax())
-        best.append(Match(keys[i], float(k[i]), 0.0, agrees[i]))
-    return max(best, key=lambda match: match.agrees.sum())
+        k = np.nanmedian(ratio, axis=-1, keepdims=True)
+        may = ~(np.abs(ratio - k) > 1e-2 * np.abs(k)) & (k != 0)  # first steps agree
+        for i in np.flatnonzero(may.sum(-1) > most):
+            bound = tolerance if isinstance(tolerance, float) else float(tolerance[i, 0])
+            agrees = agreement(u, k[i] * rows[i], starts, bound)
+            if agrees.sum() > most:
+                best, most = Match(keys[i], float(k[i, 0]) * size, 0.0, agrees), agrees.sum()
+    return best

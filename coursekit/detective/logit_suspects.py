@@ -42,7 +42,24 @@ def logit_block(steps: list[tuple[Array, int, float]]) -> Block:
 
 
 def logit_steps() -> list[tuple[Array, int, float]]:
-    """Logits, action, weight of single steps with 3, 5, 2 and 4 actions."""
+    """Logits, action, weight of single steps with 3, 5, 2 and 4 actions.
+
+    Two actions come most: the likelier one is taken as often as the other, at both weights.
+    """
     rng = np.random.default_rng(4)
-    pairs = [(A, action) for A in (3, 5, 2, 4) for action in range(A)]
-    return [(rng.normal(size=A), action, w) for A, action in pairs for w in (1.7, -0.6)]
+    pairs = [(A, action) for A in (3, 5, *[2] * 6, 4) for action in range(A)]
+    steps = [(rng.normal(size=A), action, w) for A, action in pairs for w in (1.7, -0.6)]
+    twins = [(z[::-1].copy(), action, w) for z, action, w in steps if len(z) == 2]
+    return steps + twins
+
+
+def probed() -> str:
+    """In one sentence: on what ``audit_gradient`` looked."""
+    steps = logit_steps()
+    sizes = ", ".join(str(A) for A in sorted({len(z) for z, _, _ in steps}))
+    largest = max(np.abs(z).max() for z, _, _ in steps)
+    weights = " and ".join(f"{w:g}" for w in sorted({w for _, _, w in steps}))
+    return (
+        f"{len(steps)} steps with {sizes} actions, logits up to {largest:.2g} in size, weights "
+        f"{weights}. Nothing is said about what lies outside of these"
+    )

@@ -26,8 +26,10 @@ LOSSES: dict[str, tuple[str, str]] = {
         "divide by the number of episodes or a constant, or take large batches",
     ),
     "mask_forgotten": (
-        "divided by B·T places, padding included: by the longest episode of the batch",
-        "divide by the number of episodes: (losses * mask).sum(-1).mean()",
+        "divided by B·T places, padding included: by the longest episode of the batch. Where your "
+        "T is the same in every batch, as with answers padded to one width, it is a constant "
+        "divisor, and legal",
+        "unless T never changes, divide by the number of episodes: (losses * mask).sum(-1).mean()",
     ),
     "padding_weighted": (
         "log-probabilities of padding receive a gradient, although nobody acted there",
@@ -69,7 +71,8 @@ LOSSES: dict[str, tuple[str, str]] = {
         "take off a number fixed before the episode, or one from other episodes",
     ),
     "standardised_per_episode": (
-        "returns are centred and divided by a standard deviation that grows with n: a hidden 1/n",
+        "returns are centred and divided by their standard deviation; where all rewards are "
+        "alike it grows with n: a hidden 1/n",
         "divide by one number for many episodes, or not at all",
     ),
     "centred_over_batch": (
@@ -98,6 +101,22 @@ LOSSES: dict[str, tuple[str, str]] = {
         "the whole return less the mean of the other episodes: unbiased where summed",
         "nothing",
     ),
+    "leave_one_out_to_go": (
+        "reward-to-go less the mean of the other episodes: unbiased where summed",
+        "nothing",
+    ),
+    "time_baseline": (
+        "from each weight a number is taken off that depends on γ and the time t alone: legal with "
+        "the sum, as far as these batches show",
+        "nothing, if the numbers are fixed before the batch is drawn",
+    ),
+    "same_expectation": (
+        "none of the losses that the detective knows; step by step it is not the sum, but its "
+        "exact expectation is right on every process listed. A baseline from time or from other "
+        "episodes does that. So does a mistake that these processes can not show, such as a clip "
+        "at a number above their returns",
+        "if it is a baseline: nothing; in a test suite, allow=('same_expectation',)",
+    ),
     "constant_baseline": (
         "a constant is taken off the weight: legal with the sum; divided by n or N it is not",
         "",
@@ -111,6 +130,11 @@ LOSSES: dict[str, tuple[str, str]] = {
         "weight, over n; where r = γ = 1 that is half of ∇J, so it learns CartPole",
         "multiply step by step, then add",
     ),
+    "batch_return": (
+        "every step of the batch has one weight, the sum or the mean of all returns: mean(log π) · "
+        "sum(G), or (N,) times (N, 1), which broadcasts to (N, N)",
+        "multiply step by step: give both the same shape",
+    ),
     "reward_missing": (
         "no reward enters: the weight is the same at every step of an episode",
         "multiply log π by the return",
@@ -123,23 +147,43 @@ LOSSES: dict[str, tuple[str, str]] = {
     ),
     "unknown": (
         "this is none of the losses that the detective knows",
-        "compare one episode of unequal rewards with the sum, by hand; then the steps one by one",
+        "compare the weights under evidence with the sum's, step by step: which rewards are in?",
     ),
 }
-# What may go wrong before there is anything to compare.
-TROUBLES = {
-    "raises": "call it yourself on one batch (B, T) and mend the error",
-    "not_a_tensor": "return the scalar tensor itself: no .item(), no .numpy(), and a return",
-    "not_scalar": "reduce over both axes, so that one number is left",
-    "detached": "it is a constant, or .detach(), torch.no_grad(), torch.tensor(…) or NumPy cut the "
-    "graph between log π and the loss; keep log π a tensor all the way",
-    "no_gradient": "let the loss contain log π · G",
-    "nan": "look for 0/0 (equal returns; torch.std of one value, which divides by n − 1 = 0) "
-    "and for log 0; guard the division",
-    "not_a_vector": "return one number for each logit",
-    "changes_inputs": "work on a copy: rewards.clone()",
-    "not_repeatable": "a loss must be a function: no random numbers, no state kept between calls",
+# What may go wrong before there is anything to compare: the same for all three, or what to do.
+SIGNATURES = ("", "wrap it in a function that takes just these arguments, in this order")
+FUNCTION = ("", "hand over the function itself, without calling it; a plain one, not async")
+TROUBLES: dict[str, tuple[str, str]] = {
+    "raises": (
+        "",
+        "call it yourself: from coursekit.detective import casebook; "
+        "my_loss(*casebook.example(0)), with the number of the batch that is named",
+    ),
+    "not_callable": FUNCTION,
+    "wrong_signature": SIGNATURES,
+    "not_a_tensor": (
+        "",
+        "return the scalar tensor itself, nothing beside it: no .item(), no .numpy(), no tuple",
+    ),
+    "not_scalar": ("", "reduce over both axes, so that one number is left"),
+    "detached": (
+        "",
+        "it is a constant, or .detach(), torch.no_grad(), torch.tensor(…) or NumPy cut the graph "
+        "between log π and the loss; keep log π a tensor all the way",
+    ),
+    "no_gradient": ("", "let the loss contain log π · G"),
+    "nan": (
+        "",
+        "look for 0/0 (equal returns; torch.std of one value, which divides by n − 1 = 0) and for "
+        "log 0; guard the division",
+    ),
+    "changes_inputs": ("", "work on a copy: logp.clone(), rewards.clone(), mask.clone()"),
+    "not_repeatable": (
+        "",
+        "a loss must be a function: no random numbers, no state kept between calls",
+    ),
 }
+LOSSES |= TROUBLES
 # audit_gradient: what a step's gradient with respect to the logits may be.
 GRADIENTS: dict[str, tuple[str, str]] = {
     "p_minus_onehot": ("(p − onehot) · weight: the gradient of −weight · log π at the logits", ""),
@@ -176,12 +220,45 @@ GRADIENTS: dict[str, tuple[str, str]] = {
     ),
     "softmax_twice": ("the softmax is applied to probabilities once more", "hand over the logits"),
     "weight_missing": ("no return enters: p − onehot", "multiply by the weight"),
+    "wrong_scale": (
+        "a constant factor, the same in every step",
+        "leave constants to the reduction or to the rate, where they can be seen",
+    ),
+    "wrong_sign": (
+        "it points the other way: descending it makes actions of positive weight rarer",
+        "the loss's gradient is (p − onehot) · weight; (onehot − p) · weight is for ascent",
+    ),
+    "unknown": (
+        "this is none of the gradients that the detective knows",
+        "compare it with autograd's, of −weight · log_softmax(logits)[action], on three actions",
+    ),
+    "raises": (
+        "",
+        "call it yourself: from coursekit.detective import logit_suspects; "
+        "my_gradient(*logit_suspects.logit_steps()[0])",
+    ),
+    "not_callable": FUNCTION,
+    "wrong_signature": SIGNATURES,
+    "not_a_vector": ("", "return one real number for each logit, in an array of shape (A,)"),
+    "no_gradient": ("", "return (p − onehot) · weight: is the weight, or the action, left out?"),
+    "nan": ("", "subtract the largest logit before exp; look for log 0 and for division by p = 0"),
+    "changes_inputs": ("", "work on a copy: logits = logits.copy()"),
+    "not_repeatable": ("", "no random numbers, no state kept between calls"),
 }
 # audit_update: what happens after the gradient.
 UPDATES: dict[str, tuple[str, str]] = {
+    "sum": (
+        "θ moves by lr times the gradient of the sum: added over steps, averaged over episodes",
+        "",
+    ),
     "step_in_loop": (
         "the optimiser steps after each step's loss; later losses see moved parameters",
         "call backward in the loop, the optimiser once, after it",
+    ),
+    "step_per_episode": (
+        "the optimiser steps after each episode's loss; later episodes see moved parameters, and "
+        "the steps add up to B times the average",
+        "divide each episode's loss by B, call backward for each, the optimiser once, after them",
     ),
     "last_step_only": (
         "only the last step of the last episode moves the parameters: .grad is cleared on the way",
@@ -195,9 +272,14 @@ UPDATES: dict[str, tuple[str, str]] = {
         "the right direction, but the rate that was asked for does not enter",
         "hand the rate to the optimiser",
     ),
+    "rate_misused": (
+        "the right direction; the size does not grow in proportion to the rate that was asked for, "
+        "but is the same for every batch: a power of the rate, or a bound on it",
+        "hand the rate to the optimiser as it is",
+    ),
     "rescaled_per_batch": (
-        "the right direction; the size changes from batch to batch in no known way: clipping, or "
-        "a normalised gradient",
+        "the right direction; the size changes from batch to batch: clipping, a normalised "
+        "gradient, or a divisor that is not the same in every batch",
         "intended? then compare programs by their clipped steps",
     ),
     "sign_of_gradient": (
@@ -210,10 +292,31 @@ UPDATES: dict[str, tuple[str, str]] = {
     ),
     "no_update": (
         "the parameters did not move",
-        "does the optimiser own these very tensors? is step called?",
+        "does the optimiser own these very tensors? is the order zero_grad, backward, step, with "
+        "nothing that clears .grad before step?",
     ),
     "gradients_left_over": (
-        "the second update on the same batch is larger by the first: .grad was not cleared",
-        "call zero_grad before backward",
+        "gradients of an earlier call are still in .grad, and are added to the new ones",
+        "call zero_grad before each backward that is followed by a step",
+    ),
+    "unknown": (
+        "the move is none that the detective knows",
+        "print θ before and after one batch, and the gradient by autograd: which entry is off?",
+    ),
+    "raises": (
+        "",
+        "call it yourself: from coursekit.detective import casebook; "
+        "my_update(*casebook.update_example())",
+    ),
+    "not_callable": FUNCTION,
+    "wrong_signature": SIGNATURES,
+    "wrong_shape": ("", "return {'theta': new} with the new theta in the shape of the old one"),
+    "nan": ("", "look for division by 0 and log 0 in the loss, and for a rate that is infinite"),
+    "changes_inputs": ("", "work on a copy of the batch: batch.rewards.clone()"),
+    "not_repeatable": (
+        "the same batch from the same θ moves it otherwise: random numbers, or state that is kept, "
+        "such as momentum",
+        "make the optimiser inside the function, without momentum",
     ),
 }
+UPDATES = LOSSES | UPDATES

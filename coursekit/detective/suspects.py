@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -80,9 +80,26 @@ def _episode_std_1(rewards: Array, mask: Array, gamma: float) -> Array:
     return _centred(losses.reward_to_go(rewards, gamma), mask, (-1,), 1)
 
 
-def _leave_one_out(rewards: Array, mask: Array, gamma: float) -> Array:
-    B = mask.shape[-2]
-    return _group()(rewards, mask, gamma) * B / max(B - 1, 1)
+def _leave_one_out(own: Callable, other: Callable, alone: int = 1) -> Callable[..., Array]:
+    """A return less the mean of the other episodes'; ``alone``: what is left of it at B = 1."""
+
+    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
+        R, B = other(rewards, gamma), mask.shape[-2]
+        baseline = (R.sum(-2, keepdims=True) - R) / max(B - 1, 1)
+        return (own(rewards, gamma) - baseline) * (alone if B == 1 else 1)
+
+    return weight
+
+
+def _batch_return(mean: bool) -> Callable[..., Array]:
+    """One number for every step of the batch: all returns added up, or their mean."""
+
+    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
+        total = losses.reward_to_go(rewards, gamma).sum((-2, -1), keepdims=True)
+        count = mask.sum((-2, -1), keepdims=True) if mean else 1
+        return total / count + rewards * 0.0
+
+    return weight
 
 
 def _sum_of_returns(rewards: Array, mask: Array, gamma: float) -> Array:
@@ -96,7 +113,7 @@ BY_BUG = (
     "returns_from_start",
     "centred_per_episode",
 )
-# Name -> weights it may stand for (two where a standard deviation may divide by n or by n − 1).
+# Name -> weights it may stand for (two where a deviation may divide by n or by n − 1, and so on).
 WEIGHTS: dict[str, tuple[Callable[..., Array], ...]] = {
     "reward_to_go": (losses.reward_to_go,),
     "whole_return": (losses.whole_return,),
@@ -107,8 +124,12 @@ WEIGHTS: dict[str, tuple[Callable[..., Array], ...]] = {
     "standardised_with_padding": (_batch(0, padded=True), _batch(1, padded=True)),
     "group_centred": (_group(),),
     "group_standardised": (_group(0), _group(1)),
-    "leave_one_out": (_leave_one_out,),
+    "leave_one_out": tuple(_leave_one_out(*[losses.whole_return] * 2, k) for k in (0, 1)),
+    "leave_one_out_to_go": tuple(
+        _leave_one_out(losses.reward_to_go, R) for R in (losses.whole_return, losses.reward_to_go)
+    ),
     "sum_of_returns": (_sum_of_returns,),
+    "batch_return": (_batch_return(False), _batch_return(True)),
     "reward_missing": (lambda rewards, mask, gamma: mask * 1.0,),
 }
 # Name -> (rewards, γ, weight) to weight; the first is what was asked for.
@@ -128,6 +149,7 @@ UNBIASED = {
     ("whole_return", ""),
     ("group_centred", ""),
     ("leave_one_out", ""),
+    ("leave_one_out_to_go", ""),
 }
 
 
@@ -209,38 +231,3 @@ def describe(match: Match) -> tuple[tuple[str, ...], bool]:
     changes = tuple(part for part in parts if part and part != "reward_to_go")
     # the sum is not worth a word beside what is wrong with it
     return (() if norm == ("sum",) and changes and not ok else norm) + changes, ok
-
-
-def sum_moves(moves: Any) -> Array:
-    """What the sum does to θ, over the rate; (M,)."""
-    return blocks(moves.steps, moves.image)[0].rows[0]
-
-
-def describe_update(u: Array, moves: Any) -> tuple[tuple[str, ...], bool, dict[str, float]]:
-    """Names, ok and numbers of u = Δθ/lr of all updates in a row; ``moves``: a ``moves.Moves``."""
-    known, starts = blocks(moves.steps, moves.image), moves.starts
-    for name, rows in moves.special.items():
-        if any(lineup.agreement(u, row, starts).all() for row in rows):
-            return (name,), False, {}
-    if found := lineup.search(u, known, starts):
-        names, ok = describe(found[0])
-        names = tuple("wrong_scale" if name == "constant" else name for name in names)
-        return names, ok and "wrong_scale" not in names, {"factor": found[0].factor}
-    if found := lineup.search(u, [block._replace(one=moves.theta) for block in known], starts):
-        names, _ = describe(found[0]._replace(baseline=0.0))
-        decay = found[0].factor * found[0].baseline
-        return (*names, "weight_decay"), False, {"weight_decay": decay}
-    g = sum_moves(moves)
-    live = lineup.peak(g, starts) > 1e-9
-    k = np.add.reduceat(u * g, starts) / np.maximum(np.add.reduceat(g * g, starts), 1e-300)
-    sizes = np.diff(np.append(starts, len(u)))
-    same = lineup.agreement(u, np.repeat(k, sizes) * g, starts)
-    if (same & (k > 0))[live].all():
-        own = k * np.repeat(casebook.RATES, len(k) // len(casebook.RATES))
-        if np.ptp(own[live]) < 1e-4 * own[live].max():
-            return ("rate_ignored",), False, {"own_rate": float(own[live][0])}
-        return ("rescaled_per_batch",), False, {"smallest": k[live].min(), "largest": k[live].max()}
-    moved = np.abs(g) > 1e-6
-    if np.allclose(np.abs(u[moved]), np.abs(u[moved][0]), rtol=1e-2):
-        return ("sign_of_gradient",), False, {"size": float(np.abs(u[moved][0]))}
-    return ("unknown",), False, {}
