@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import distance
 
 from coursekit import detective, gradients, losses, mdp
 from coursekit.detective import (
@@ -18,6 +19,7 @@ from coursekit.detective import (
     logit_suspects,
     sentences,
     suspects,
+    traits,
 )
 from coursekit.detective.expectation import expected
 
@@ -438,7 +440,7 @@ def test_what_relies_on_clean_padding_gets_a_note_and_stays_right():
 THREE_STEPS = summed(lambda r, m, g: to_go(r, m, g).clamp(-3, 3))
 HIDDEN = [
     (losses.BUGS["returns_from_start"], "where each reward is 1, as on CartPole, the direction is"),
-    (losses.BUGS["next_return"], "and at γ = 0.9 (up to 3): hidden there"),
+    (losses.BUGS["next_return"], "and at γ = 0.9 (up to 6, B = 1): hidden there"),
     (losses.BUGS["gamma_missing"], "at γ = 1 the direction is right on each of these processes"),
     (losses.BUGS["gamma_twice"], "at γ = 1 the direction is right on each of these processes"),
     (THREE_STEPS, ""),
@@ -557,6 +559,8 @@ BAD = [
     (writes, "changes_inputs", "wrote into rewards"),
     (lambda p, r, m, g: losses.reinforce(p.exp_(), r, m, g), "changes_inputs", "wrote into logp"),
     (random, "not_repeatable", "another gradient"),
+    (summed(lambda r, m, g: to_go(r, m, g)[torch.randperm(len(r))]), "not_repeatable", "another"),
+    (summed(lambda r, m, g: to_go(r, m, g)[:, torch.randperm(r.shape[1])]), "not_repeatable", ""),
     (remembers(), "not_repeatable", "another gradient"),
 ]
 
@@ -571,6 +575,103 @@ def test_bad_input_is_said_in_words(loss, name, text):
     assert text in str(finding)
     assert not finding.ok
     assert "what to do" in str(finding)
+
+
+def test_an_error_is_told_in_one_line_cut_between_words():
+    def loss(logp, rewards, mask, gamma):
+        raise ValueError("a long story, " * 10 + "\nand more")
+
+    text = detective.audit(loss).evidence[0]
+    assert "a long story, a long …" in text
+    assert "more" not in text
+    assert asking.error_in_words(AssertionError()) == "AssertionError"
+
+    def stops(logp, rewards, mask, gamma):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        detective.audit(stops)
+
+
+def test_a_coroutine_is_refused_at_once(recwarn):
+    async def loss(logp, rewards, mask, gamma):
+        return losses.reinforce(logp, rewards, mask, gamma)
+
+    assert detective.audit(loss).names == ("not_callable",)
+    assert not recwarn.list
+
+
+def test_what_to_do_after_an_error_can_be_done_and_fits_the_function():
+    logp, rewards, mask, gamma = casebook.example(3)
+    assert losses.reinforce(logp, rewards, mask, gamma).requires_grad
+    assert "casebook.example(0)" in str(detective.audit(lambda p, r, m, g: 1 / 0))
+    by_hand(*casebook.update_example())
+    assert "casebook.update_example()" in str(detective.audit_update(lambda p, b, lr: 1 / 0))
+    assert "logit_steps()[0]" in str(detective.audit_gradient(lambda z, a, w: 1 / 0))
+    assert "logits.copy()" in str(detective.audit_gradient(lambda z, a, w: z.__isub__(1)))
+    for finding in (
+        detective.audit_gradient(lambda z, a, w: z * w),
+        detective.audit_update(lambda params, batch, lr: {"theta": params["theta"] * 1.01}),
+    ):
+        assert "∇J" not in str(finding)
+        assert "episode of unequal rewards" not in str(finding)
+        assert "looked at:" in str(finding)
+
+
+def test_few_batches_give_no_name_and_many_names_are_not_listed():
+    def one_episode(logp, rewards, mask, gamma):
+        return losses.reinforce(logp, rewards, mask, gamma) / (len(logp) == 1)
+
+    most = sum(len(case.mask) > 1 for case in casebook.cases()[0])
+    assert most > len(casebook.cases()[0]) / 2
+    assert detective.audit(one_episode).names == ("nan",)
+
+    keep = np.arange(identity.owners().size) < 2  # two batches of one step: many names fit
+    u = suspects.step_blocks()[0].rows[0]
+    (line,) = [e for e in identity.identify(u, keep).evidence if e.startswith("or one of")]
+    assert line.count(", ") == 2
+    assert " and " in line
+
+
+def test_a_loss_without_a_name_is_described():
+    def said(loss):
+        return traits.described(loss)
+
+    assert said(losses.reinforce) == []
+    assert said(UNKNOWN["squared_returns"])[0].endswith("multiplies the weights by 4")
+    assert "the weights do not depend on γ" in said(losses.BUGS["gamma_missing"])
+    assert "depend on the rewards of other episodes" in "".join(said(OVER_EPISODES["largest"]))
+    assert "before t enters" in "".join(said(losses.BUGS["past_rewards"]))
+    assert "after t does not enter" in "".join(said(losses.BUGS["immediate_reward"]))
+    assert "of step t does not enter" in "".join(said(losses.BUGS["next_return"]))
+    assert "depend on log π itself" in "".join(said(losses.BUGS["no_log"]))
+    assert "without any reward" in "".join(said(made("sum", baseline=1.5)))
+    assert "do not add up" in "".join(said(summed(lambda r, m, g: to_go(r, m, g).abs())))
+    clipped = UNKNOWN["clipped_returns"]
+    assert said(clipped)
+    assert set(said(clipped)) <= set(detective.audit(clipped).evidence)
+
+
+def test_the_nearest_name_is_printed_where_it_is_near_and_the_weights_beside_the_sums():
+    text = str(detective.audit(UNKNOWN["squared_returns"]))
+    assert "nearest known" not in text
+    assert "its weights [1.], the sum's [-1.]" in text
+    assert "nearest known: sum" in str(detective.audit(UNKNOWN["three_episodes"]))
+
+
+def test_what_was_looked_at_is_said_in_numbers():
+    largest = max(abs(case.rewards).max() for case in casebook.cases()[0])
+    assert f"to {largest:.0f} in size" in casebook.probed()
+    assert "72 steps with 2, 3, 4, 5 actions" in detective.audit_gradient(lambda z, a, w: z).probed
+    assert "rates 0.2 and 0.02" in detective.audit_update(by_hand).probed
+
+
+def test_batches_multiplied_as_a_whole_are_named():
+    def flat(logp, rewards, mask, gamma, reduce=torch.sum):
+        return -reduce(logp[mask] * to_go(rewards, mask, gamma)[mask][:, None])
+
+    assert detective.audit(flat).names == ("total", "batch_return")
+    assert detective.audit(partial(flat, reduce=torch.mean)).names == ("step_mean", "batch_return")
 
 
 def test_a_loss_that_refuses_float64_is_given_float32():
@@ -598,6 +699,9 @@ def test_one_line_for_a_test_suite():
     detective.assert_policy_gradient(step_mean, allow=("step_mean",))
     with pytest.raises(AssertionError):
         detective.assert_policy_gradient(made("step_mean", sign=-1), allow=("step_mean",))
+    detective.assert_policy_gradient(step_mean, allow="step_mean")
+    with pytest.raises(ValueError, match="'stepmean' is no name; the names are: batch_return, "):
+        detective.assert_policy_gradient(losses.reinforce, allow=("stepmean",))
 
 
 # --- Before log π, and after the loss.
@@ -642,6 +746,13 @@ def test_two_actions_hide_the_elementwise_softmax():
     assert finding.numbers["cosine"] < 0.9
     assert "with two actions" in str(finding)
 
+    def likeliest(logits, action, weight):  # right where the likeliest action was the one taken
+        return (mdp.softmax(logits) - np.eye(len(logits))[logits.argmax()]) * weight
+
+    pairs = {(int(z.argmax()), a) for z, a, _ in logit_suspects.logit_steps() if len(z) == 2}
+    assert len(pairs) == 4
+    assert "with two actions" not in str(detective.audit_gradient(likeliest))
+
 
 @pytest.mark.parametrize(
     ("fn", "name"),
@@ -652,6 +763,11 @@ def test_two_actions_hide_the_elementwise_softmax():
         (lambda z, a, w: z * np.nan, "nan"),
         (lambda z, a, w: z * 0, "no_gradient"),
         (lambda z, a, w: z.__isub__(1), "changes_inputs"),
+        (lambda z, a, w: None, "not_a_vector"),
+        (lambda z, a, w: z * 1j, "not_a_vector"),
+        (lambda z, a, w: z * torch.rand(1).item(), "not_repeatable"),
+        (lambda z, a: z, "wrong_signature"),
+        ("p - onehot", "not_callable"),
     ],
 )
 def test_what_else_may_come_from_a_gradient(fn, name):
@@ -703,7 +819,52 @@ def by_hand(params, batch, lr):
     return {"theta": params["theta"].detach() - lr * g}
 
 
+def after_each_episode(params, batch, lr, clear=True):
+    opt = torch.optim.SGD(params.values(), lr=lr)
+    opt.zero_grad()
+    for i in range(len(batch.mask)):
+        if clear:
+            opt.zero_grad()
+        step_losses(params, batch)[i].sum().backward()
+        opt.step()
+
+
+def returning(what):
+    def fn(params, batch, lr):
+        update()(params, batch, lr)
+        return what(params)
+
+    return fn
+
+
+def no_clear(params, batch, lr):
+    params["theta"].grad = None
+    opt = torch.optim.SGD(params.values(), lr=lr)
+    for i, t in batch.mask.nonzero().tolist():
+        (step_losses(params, batch)[i, t] / len(batch.mask)).backward()
+        opt.step()
+
+
+def writes_into_the_batch(params, batch, lr):
+    update()(params, batch, lr)
+    batch.rewards.zero_()
+
+
 UPDATES = [
+    (returning(lambda params: 0.7), ("sum",)),
+    (returning(lambda params: torch.tensor(0.7)), ("sum",)),
+    (returning(lambda params: {"loss": 0.7}), ("sum",)),
+    (lambda *args: by_hand(*args)["theta"], ("sum",)),
+    (lambda *args: by_hand(*args)["theta"].numpy(), ("sum",)),
+    (lambda *args: {"theta": by_hand(*args)["theta"].numpy()}, ("sum",)),
+    (lambda *args: {"theta": by_hand(*args)["theta"][0]}, ("wrong_shape",)),
+    (lambda params, batch: None, ("wrong_signature",)),
+    (writes_into_the_batch, ("sum", "changes_inputs")),
+    (lambda p, b, lr: update()(p, b, lr**2), ("rate_misused",)),
+    (lambda p, b, lr: update()(p, b, lr**0.5), ("rate_misused",)),
+    (lambda p, b, lr: update()(p, b, lr / int(b.mask.sum())), ("rescaled_per_batch",)),
+    (after_each_episode, ("step_per_episode",)),
+    (no_clear, ("step_in_loop", "gradients_left_over")),
     (update(), ("sum",)),
     (by_hand, ("sum",)),
     (partial(stepping, inside=False, clear=False), ("sum",)),
@@ -734,6 +895,13 @@ def test_each_update_is_named(fn, names):
     assert finding.ok == (names == ("sum",))
 
 
+def test_a_size_that_follows_the_length_of_the_batch_is_told():
+    found = detective.audit_update(lambda p, b, lr: update()(p, b, lr / int(b.mask.sum())))
+    assert any(text.startswith("times N") and text.endswith(" 1") for text in found.evidence)
+    assert "times N" not in str(detective.audit_update(update(clip=0.1)))
+    assert "order zero_grad, backward, step" in str(detective.audit_update(update(step=False)))
+
+
 def test_the_factor_of_a_wrong_scale_is_recovered():
     assert detective.audit_update(update(scale=10)).numbers["factor"] == pytest.approx(10)
     assert detective.audit_update(update(rate=0.003)).numbers["own_rate"] == pytest.approx(0.003)
@@ -744,8 +912,7 @@ def test_the_factor_of_a_wrong_scale_is_recovered():
 
 def test_no_two_known_weights_are_the_same_on_the_cases():
     names, W = suspects.known_weights()
-    apart = np.abs(W[:, None] - W[None]).max(-1) + np.eye(len(W))
-    assert apart.min() > 1e-6
+    assert distance.pdist(W, "chebyshev").min() > 1e-6
     assert {"reward_to_go", "past_rewards", "immediate_reward"} <= {name for name, _ in names}
 
 

@@ -20,7 +20,7 @@ from coursekit.detective.expectation import expected, in_words
 from coursekit.detective.finding import Finding
 from coursekit.detective.identity import identify
 from coursekit.detective.logit_audit import audit_gradient
-from coursekit.detective.traits import properties
+from coursekit.detective.traits import described
 from coursekit.detective.update_audit import audit_update
 
 __all__ = ["Finding", "assert_policy_gradient", "audit", "audit_gradient", "audit_update"]
@@ -39,8 +39,9 @@ def audit(loss: Callable[..., Any]) -> Finding:
     if trouble := asking.refused(loss, "loss(logp, rewards, mask, gamma)", 4):
         return Finding(names=trouble[:1], ok=False, evidence=trouble[1:])
     cases, _ = casebook.cases()
-    double, single = (asking.weights(loss, cases[0], d) for d in (torch.float64, torch.float32))
-    dtype = torch.float32 if "raises" in double[1] and "raises" not in single[1] else torch.float64
+    dtype, stop = torch.float64, asking.weights(loss, cases[0])[1].get("raises")
+    if stop and "raises" not in asking.weights(loss, cases[0], torch.float32)[1]:
+        dtype = torch.float32
     weights, troubles, first = [], {}, {}
     for number, case in enumerate(cases):
         weight, wrong = asking.weights(loss, case, dtype)
@@ -50,7 +51,7 @@ def audit(loss: Callable[..., Any]) -> Finding:
             first.setdefault(name, f"{text} (first batch: number {number}, {case.label})")
     notes = [f"{k}, on {n} of {len(cases)} batches: {first[k]}" for k, n in troubles.items()]
     if dtype == torch.float32:
-        notes.append(f"it was given float32, for with float64 it stops: {double[1]['raises']}")
+        notes.append(f"it was given float32, for with float64 it stops: {stop}")
     names, probed = tuple(troubles), casebook.probed()
     if sum(weight is not None for weight in weights) < len(cases) / 2:
         return Finding(names=names, ok=False, evidence=notes, probed=probed)
@@ -79,7 +80,7 @@ def audit(loss: Callable[..., Any]) -> Finding:
         notes.append(seen.hidden)
     kind = found.names
     if kind == ("unknown",):
-        notes += properties(loss, dtype)
+        notes += described(loss, dtype)
         headline = f"{in_words(seen.numbers)} (expectation against ∇J, worst: {seen.worst})"
         if seen.same and found.special:
             kind, headline = ("same_expectation",), f"unknown, but its expectation is {seen.same}"

@@ -78,7 +78,7 @@ PROCESSES = (
     (mdp.toll_bridge(), "toll bridge", 0.9, 2),
     (pole(12), "reward 1, up to 12 steps", 1.0, 1),
     (pole(3), "reward 1, up to 3 steps", 1.0, 2),
-    (pole(3), "reward 1, up to 3 steps", 0.9, 2),
+    (pole(6), "reward 1, up to 6 steps", 0.9, 1),
 )
 # what it is for, lengths, further columns of padding, γ, factor on the rewards, and what they are
 DRAWN = (

@@ -97,7 +97,7 @@ def _hidden(every: tuple[casebook.Exact, ...], cosines: list[float]) -> str:
         return ""
     if all(at_one):
         return "at γ = 1 the direction is right on each of these processes: hidden there"
-    more = " and at γ = 0.9 (up to 3)" if below and all(below) else ""
+    more = " and at γ = 0.9 (up to 6, B = 1)" if below and all(below) else ""
     return (
         "where each reward is 1, as on CartPole, the direction is right at γ = 1 (up to 12 steps, "
         f"B = 1 and 2){more}: hidden there"

@@ -23,7 +23,7 @@ def case() -> casebook.Case:
     return casebook.Case("", rng.uniform(-3, -0.2, mask.shape), rewards, mask, 0.8)
 
 
-def properties(loss: Callable, dtype: torch.dtype = torch.float64) -> list[str]:
+def described(loss: Callable, dtype: torch.dtype = torch.float64) -> list[str]:
     """In words, every respect in which the weights do not behave as those of the sum do."""
     base, said = case(), []
     r, mask = base.rewards, base.mask

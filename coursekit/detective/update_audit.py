@@ -45,7 +45,7 @@ def audit_update(fn: Callable[..., Any]) -> Finding:
     numbers |= compared(u, update_suspects.sum_moves(moves.known()))
     text = in_words(numbers)
     evidence += [f"against the moves of the sum: {text}", *wrong]
-    if not changed and _padding_matters(fn):
+    if not {"changes_inputs", "not_repeatable"} & set(names) and _padding_matters(fn):
         evidence.append(
             "relies on rewards of 0 in the padding: with others there it moves otherwise"
         )
