@@ -55,8 +55,8 @@ def refused(fn: Any, call: str, count: int) -> tuple[str, str] | None:
 def weights(loss: Callable, case: casebook.Case, dtype: torch.dtype = torch.float64):
     """−∂loss/∂log π on one batch, (B, T) or None, and what went wrong: name -> in words."""
     leaf = torch.tensor(case.logp, dtype=dtype, requires_grad=True)
-    given = leaf * 1, torch.tensor(case.rewards, dtype=dtype), torch.tensor(case.mask)
-    before, wrong = [x.detach().clone() for x in given], {}
+    before = leaf.detach(), torch.as_tensor(case.rewards, dtype=dtype), torch.as_tensor(case.mask)
+    given, wrong = (leaf * 1, before[1].clone(), before[2].clone()), {}
     try:
         with quiet():
             value = loss(*given, case.gamma)
@@ -72,9 +72,10 @@ def weights(loss: Callable, case: casebook.Case, dtype: torch.dtype = torch.floa
             wrong["changes_inputs"] = f"it wrote into {name}"
     if gradient is None:
         return None, wrong | {"no_gradient": "the result does not depend on log π"}
-    if not bool(torch.isfinite(gradient).all()):
+    weight = -gradient.double().numpy()
+    if not np.isfinite(weight).all():
         return None, wrong | {"nan": "the gradient holds a NaN or an infinity"}
-    return -gradient.double().numpy(), wrong
+    return weight, wrong
 
 
 def _no_scalar(value: Any) -> tuple[str, str] | None:

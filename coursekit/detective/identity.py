@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ class Identity(NamedTuple):
     special: bool = False
 
 
+@cache
 def owners() -> Array:
     """The number of the case that each real step belongs to, (M,)."""
     cases, _ = casebook.cases()
@@ -61,15 +63,21 @@ def _sum(keep: Array) -> Array:
     return suspects.step_blocks()[0].rows[0][keep]
 
 
+@cache
+def _sizes_and_times() -> tuple[Array, Array]:
+    """For every step, B of its batch, and one number for each pair of γ and t; (M,) each."""
+    cases, _ = casebook.cases()
+    gammas = {gamma: k for k, gamma in enumerate({case.gamma for case in cases})}
+    sizes = np.array([len(case.mask) for case in cases])[owners()]
+    times = np.concatenate([np.nonzero(case.mask)[1] for case in cases])
+    return sizes, times + 10**6 * np.array([gammas[case.gamma] for case in cases])[owners()]
+
+
 def _time_baseline(u: Array, keep: Array, starts: Array) -> bool:
     """Is u the sum's weight less a number b_t, for each γ the same in every episode and batch?"""
-    cases, _ = casebook.cases()
-    sizes = np.concatenate([np.full(int(c.mask.sum()), len(c.mask)) for c in cases])[keep]
-    times = np.concatenate([np.nonzero(c.mask)[1] for c in cases])[keep]
-    gammas = np.concatenate([np.full(int(c.mask.sum()), c.gamma) for c in cases])[keep]
+    sizes, group = (x[keep] for x in _sizes_and_times())
     b = (_sum(keep) - u) * sizes
-    _, group = np.unique(np.stack([gammas, times]), axis=1, return_inverse=True)
-    group = group.ravel()
+    _, group = np.unique(group, return_inverse=True)
     first = np.searchsorted(np.sort(group), np.arange(group.max() + 1))
     middle = first + np.bincount(group) // 2
     median = b[np.lexsort((b, group))][middle][group]

@@ -38,8 +38,9 @@ def audit_update(fn: Callable[..., Any]) -> Finding:
         names = ("no_update" if np.isfinite(u).all() else "nan", *names)
         return Finding(names=names, ok=False, evidence=evidence + wrong, **extra)
     found, ok, numbers = update_suspects.describe_update(u, moves.known())
-    if not np.allclose(u, again, rtol=1e-6, atol=1e-9):
-        left = np.allclose(2 * u, again, rtol=1e-6, atol=1e-9)
+    once = u[: len(again)]
+    if not np.allclose(once, again, rtol=1e-6, atol=1e-9):
+        left = np.allclose(2 * once, again, rtol=1e-6, atol=1e-9)
         names, ok = ("gradients_left_over" if left else "not_repeatable", *names), False
     evidence += [f"{name} {value:.4g}" for name, value in numbers.items()]
     numbers |= compared(u, update_suspects.sum_moves(moves.known()))
@@ -60,11 +61,15 @@ def audit_update(fn: Callable[..., Any]) -> Finding:
 
 
 def _every(fn: Callable):
-    """Every batch at every rate, twice: first moves, second moves, what was changed, trouble."""
+    """Every batch at every rate, at the first of them twice.
+
+    The first moves, the second, what was changed, and the trouble where there is any.
+    """
     first, second, changed = [], [], ""
     for lr, case in itertools.product(casebook.RATES, casebook.update_cases()):
         params = {"theta": torch.tensor(case.theta, requires_grad=True)}
-        for moved in (first, second):  # twice, to see what is left over
+        twice = (first, second) if lr == casebook.RATES[0] else (first,)
+        for moved in twice:  # to see what is left over
             step, trouble, wrote = _ask(fn, params, case, lr)
             if trouble:
                 return first, second, changed, trouble
