@@ -16,10 +16,13 @@ from coursekit.detective import (
     casebook,
     identity,
     lineup,
+    logit_sentences,
     logit_suspects,
+    moves,
     sentences,
     suspects,
     traits,
+    update_sentences,
 )
 from coursekit.detective.expectation import expected
 
@@ -440,7 +443,7 @@ def test_what_relies_on_clean_padding_gets_a_note_and_stays_right():
 THREE_STEPS = summed(lambda r, m, g: to_go(r, m, g).clamp(-3, 3))
 HIDDEN = [
     (losses.BUGS["returns_from_start"], "where each reward is 1, as on CartPole, the direction is"),
-    (losses.BUGS["next_return"], "and at γ = 0.9 (up to 6, B = 1): hidden there"),
+    (losses.BUGS["next_return"], "up to 6 steps, γ = 0.9, B = 1): hidden there"),
     (losses.BUGS["gamma_missing"], "at γ = 1 the direction is right on each of these processes"),
     (losses.BUGS["gamma_twice"], "at γ = 1 the direction is right on each of these processes"),
     (THREE_STEPS, ""),
@@ -943,8 +946,12 @@ def test_the_exact_gradients_of_the_cases_are_right():
 def test_every_name_has_its_sentences():
     known = {n for norm in suspects.NORMALISATIONS for n in norm} | set(suspects.WEIGHTS)
     known |= set(suspects.DISCOUNTS) - {""} | set(losses.BUGS)
+    known |= {"time_baseline", "same_expectation", "unknown", *sentences.TROUBLES}
     assert known - {"reward_to_go"} <= set(sentences.LOSSES)
-    assert set(logit_suspects.GRADIENTS) <= set(sentences.GRADIENTS)
+    assert set(logit_suspects.GRADIENTS) <= set(logit_sentences.GRADIENTS)
+    moved = {n for names in moves.known().special for n in names}
+    moved |= {n for _, names in UPDATES for n in names}
+    assert moved <= set(update_sentences.UPDATES)
 
 
 def test_a_search_that_looks_at_one_batch_alone_would_be_fooled():

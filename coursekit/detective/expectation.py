@@ -49,7 +49,7 @@ def expected(u: Array) -> Expected:
     share = _share(g, every)
     right = [_right(exact, share) for exact in every]
     seen = [compared(x, y) for x, y in zip(g, right, strict=True)]
-    worst = min(range(len(every)), key=lambda i: np.nan_to_num(seen[i]["cosine"], nan=2))
+    worst = min(range(len(every)), key=lambda i: _rank(**seen[i]))
     even = [s["cosine"] for e, s in zip(every, seen, strict=True) if e.even and e.gamma == 1]
     table = []
     for exact, x in zip(every, g, strict=True):
@@ -61,12 +61,19 @@ def expected(u: Array) -> Expected:
     )
     kind = {1: "that of the sum", 0: "∇J"}.get(share, "∇J, with a part of γ^t dropped,")
     return Expected(
-        seen[worst] | {"cosine_at_constant_reward": float(min(even))},
+        seen[worst] | {"cosine_at_constant_reward": float(np.min(even))},
         every[worst].label,
         table,
         _hidden(every, [s["cosine"] for s in seen]),
         f"{kind} on all {len(every)} processes" * same,
     )
+
+
+def _rank(cosine: float, norm_ratio: float) -> tuple[float, float]:
+    """For the worst: the smallest cosine, then the size farthest off, whatever the rounding."""
+    if np.isnan(cosine):
+        return 2.0, 0.0
+    return round(cosine, 9), -round(abs(np.log(max(norm_ratio, 1e-300))), 9)
 
 
 def _right(exact: casebook.Exact, share: float) -> Array:
@@ -92,13 +99,9 @@ def _hidden(every: tuple[casebook.Exact, ...], cosines: list[float]) -> str:
     known = [(e, c > RIGHT) for e, c in zip(every, cosines, strict=True) if np.isfinite(c)]
     at_one = [right for e, right in known if e.gamma == 1]
     even = [right for e, right in known if e.gamma == 1 and e.even]
-    below = [right for e, right in known if e.gamma < 1 and e.even]
     if all(right for _, right in known) or not even or not all(even):
         return ""
     if all(at_one):
         return "at γ = 1 the direction is right on each of these processes: hidden there"
-    more = " and at γ = 0.9 (up to 6, B = 1)" if below and all(below) else ""
-    return (
-        "where each reward is 1, as on CartPole, the direction is right at γ = 1 (up to 12 steps, "
-        f"B = 1 and 2){more}: hidden there"
-    )
+    where = "; ".join(e.label.split(", ", 1)[1] for e, right in known if e.even and right)
+    return f"where each reward is 1, as on CartPole, the direction is right ({where}): hidden there"

@@ -107,7 +107,7 @@ def _side_by_side(u: Array, number: int) -> str:
     """The weights on one batch and those of the sum, rounded; at most eight steps."""
     case, here = casebook.cases()[0][number], owners() == number
     seen, right = (
-        np.array2string(x[here][:8] + 0.0, precision=3, suppress_small=True, separator=", ")
+        np.array2string(x[here][:8].round(3) + 0.0, precision=3, separator=", ")
         for x in (u, _sum(slice(None)))
     )
     lengths = ", ".join(str(int(n)) for n in case.mask.sum(-1)[:8])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from coursekit import gradients
-from coursekit.detective import asking, lineup, logit_suspects, sentences
+from coursekit.detective import asking, lineup, logit_sentences, logit_suspects
 from coursekit.detective.expectation import compared, in_words
 from coursekit.detective.finding import Finding
 
@@ -22,7 +22,7 @@ def audit_gradient(fn: Callable[..., Any]) -> Finding:
     number. Right is −weight · ∂ log softmax(logits)[action]/∂logits = (p − onehot) · weight, (A,),
     at this size: any factor is a ``wrong_scale``.
     """
-    steps, said = logit_suspects.logit_steps(), sentences.GRADIENTS
+    steps, said = logit_suspects.logit_steps(), logit_sentences.GRADIENTS
     trouble, answers = asking.refused(fn, "fn(logits, action, weight)", 3), []
     for logits, action, weight in steps:
         if not trouble:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from coursekit.detective import asking, casebook, moves, sentences, update_suspects
+from coursekit.detective import asking, casebook, moves, update_sentences, update_suspects
 from coursekit.detective.expectation import compared, in_words
 from coursekit.detective.finding import Finding
 
@@ -25,7 +25,7 @@ def audit_update(fn: Callable[..., Any]) -> Finding:
     are 0. It changes theta in place, or returns {"theta": new} or the new theta; anything else
     that it returns, such as the loss, is left aside. Right is θ + lr · (1/B) Σ_i Σ_t z_t G_t.
     """
-    said = sentences.UPDATES
+    said = update_sentences.UPDATES
     trouble = asking.refused(fn, "fn(params, batch, lr)", 3)
     first, second, changed, trouble = ([], [], "", trouble) if trouble else _every(fn)
     if trouble:
