@@ -392,11 +392,24 @@ def to_go(rewards, mask, gamma):
     return losses.reward_to_go(rewards, gamma)
 
 
+def by_the_others_sign(rewards, mask, gamma):
+    """Right where B = 1, where γ < 1, and where every reward is 1."""
+    sign = losses.whole_return(rewards, gamma).flip(0).sign()
+    return to_go(rewards, mask, gamma) * (sign if len(mask) > 1 and gamma == 1 else 1)
+
+
 OVER_EPISODES = {
     "swapped": summed(lambda r, m, g: to_go(r, m, g).flip(0)),
     "largest": lambda p, r, m, g: -(p * to_go(r, m, g) * m).sum(1).max(),
     "median": lambda p, r, m, g: -(p * to_go(r, m, g) * m).sum(1).median(),
 }
+
+
+def test_what_goes_wrong_between_episodes_at_gamma_1_alone_shows_too():
+    finding = detective.audit(summed(by_the_others_sign))
+    assert finding.names == ("unknown",)
+    assert finding.numbers["norm_ratio"] < 0.9  # the direction is right, the size is not
+    assert "worst: toll bridge, γ = 1, B = 2)" in str(finding)
 
 
 @pytest.mark.parametrize("name", OVER_EPISODES)
@@ -469,9 +482,10 @@ def tiny(weight):
 def test_a_loss_may_be_as_small_as_it_likes():
     assert detective.audit(tiny(to_go)).numbers["factor"] == pytest.approx(1e-17)
     assert detective.audit(tiny(lambda r, m, g: to_go(r, m, g).relu())).names == ("unknown",)
-    u = np.array([1e-17, 2e-17, 3e-17])
-    block = lineup.Block(["a"], np.array([[1.0, 1.0, 1.0]]), np.zeros(3))
-    assert lineup.nearest(u, [block], np.array([0, 1, 2])) is None
+    block, u = lineup.Block(["a"], np.ones((1, 3)), np.zeros(3)), np.array([1, 1.005, 0.995])
+    for size in (1.0, 1e-17):
+        assert not lineup.search(size * u, [block], np.array([0]))
+        assert lineup.nearest(size * u, [block], np.array([0, 1, 2])) is None
 
 
 def minus_time(rewards, mask, gamma):
