@@ -455,8 +455,11 @@ def test_what_relies_on_clean_padding_gets_a_note_and_stays_right():
 
 THREE_STEPS = summed(lambda r, m, g: to_go(r, m, g).clamp(-3, 3))
 HIDDEN = [
-    (losses.BUGS["returns_from_start"], "where each reward is 1, as on CartPole, the direction is"),
-    (losses.BUGS["next_return"], "up to 6 steps, γ = 0.9, B = 1): hidden there"),
+    (
+        losses.BUGS["returns_from_start"],
+        "up to 12 steps, γ = 1, B = 1; up to 3 steps, γ = 1, B = 2)",
+    ),
+    (losses.BUGS["next_return"], "B = 2), at γ = 0.9 too: hidden there"),
     (losses.BUGS["gamma_missing"], "at γ = 1 the direction is right on each of these processes"),
     (losses.BUGS["gamma_twice"], "at γ = 1 the direction is right on each of these processes"),
     (THREE_STEPS, ""),

@@ -103,5 +103,9 @@ def _hidden(every: tuple[casebook.Exact, ...], cosines: list[float]) -> str:
         return ""
     if all(at_one):
         return "at γ = 1 the direction is right on each of these processes: hidden there"
-    where = "; ".join(e.label.split(", ", 1)[1] for e, right in known if e.even and right)
-    return f"where each reward is 1, as on CartPole, the direction is right ({where}): hidden there"
+    where = "; ".join(e.label.split(", ", 1)[1] for e, _ in known if e.even and e.gamma == 1)
+    more = [f", at γ = {e.gamma:g} too" for e, right in known if e.even and e.gamma < 1 and right]
+    return (
+        "with γ = 1 and each reward 1, as on CartPole, the direction is right "
+        f"({where}){''.join(more)}: hidden there"
+    )
