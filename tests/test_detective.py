@@ -432,7 +432,9 @@ def test_a_dropped_gamma_to_the_t_is_no_fault_and_a_missing_gamma_is():
         assert detective.audit(loss).numbers["cosine"] == pytest.approx(1)
         assert detective.audit(loss).numbers["norm_ratio"] == pytest.approx(1)
     assert detective.audit(losses.BUGS["gamma_missing"]).numbers["cosine"] < 0.999
-    assert detective.audit(losses.BUGS["gamma_twice"]).numbers["cosine"] < 0.9995
+    numbers = detective.audit(losses.BUGS["gamma_twice"]).numbers
+    assert numbers["cosine"] < 0.9995
+    assert numbers["cosine_at_gamma_1"] == pytest.approx(1)
 
 
 def no_mask(logp, rewards, mask, gamma):

@@ -50,18 +50,22 @@ def expected(u: Array) -> Expected:
     right = [_right(exact, share) for exact in every]
     seen = [compared(x, y) for x, y in zip(g, right, strict=True)]
     worst = min(range(len(every)), key=lambda i: _rank(**seen[i]))
-    even = [s["cosine"] for e, s in zip(every, seen, strict=True) if e.even and e.gamma == 1]
+    at_one = [(e.even, s["cosine"]) for e, s in zip(every, seen, strict=True) if e.gamma == 1]
+    more = {
+        "cosine_at_gamma_1": float(np.min([cosine for _, cosine in at_one])),
+        "cosine_at_constant_reward": float(np.min([cosine for even, cosine in at_one if even])),
+    }
     table = []
     for exact, x in zip(every, g, strict=True):
         text = f"{exact.label}, expectation against ∇J: {in_words(compared(x, exact.truth))}"
-        more = f"; with γ^t dropped: {in_words(compared(x, exact.dropped))}"
-        table.append(text + more * (exact.gamma < 1))
+        below = f"; with γ^t dropped: {in_words(compared(x, exact.dropped))}"
+        table.append(text + below * (exact.gamma < 1))
     same = all(
         np.linalg.norm(x - y) <= 1e-4 * np.linalg.norm(y) for x, y in zip(g, right, strict=True)
     )
     kind = {1: "that of the sum", 0: "∇J"}.get(share, "∇J, with a part of γ^t dropped,")
     return Expected(
-        seen[worst] | {"cosine_at_constant_reward": float(np.min(even))},
+        seen[worst] | more,
         every[worst].label,
         table,
         _hidden(every, [s["cosine"] for s in seen]),
