@@ -17,7 +17,8 @@ class Finding:
     ``cosine`` and ``norm_ratio`` of the expectation to ∇J on the worst of the exact processes (at
     γ < 1 with γ^t dropped, if the loss drops it), ``cosine_at_gamma_1`` on the worst of those at
     γ = 1, ``cosine_at_constant_reward`` on the worst of these where every reward is 1; ``factor``,
-    ``divisor``, ``baseline``, where they exist. Of a gradient at the logits and of an update, the cosine is to what is right there.
+    ``divisor``, ``baseline``, where they exist. Of a gradient at the logits and of an update,
+    the cosine is to what is right there.
     """
 
     names: tuple[str, ...]
