@@ -713,7 +713,7 @@ def test_a_loss_that_refuses_float64_is_given_float32():
 def test_one_line_for_a_test_suite():
     detective.assert_policy_gradient(losses.reinforce)
     wrong = losses.BUGS["no_log"]
-    with pytest.raises(AssertionError, match="is not the policy gradient\n✗ no_log\nevidence:"):
+    with pytest.raises(AssertionError, match="is not the policy gradient\n✗ no_log\nmeaning:"):
         detective.assert_policy_gradient(wrong)
     step_mean = partial(losses.reinforce, reduction="step_mean")
     with pytest.raises(AssertionError):

@@ -301,3 +301,13 @@ def test_an_ignored_cell_without_a_claim_after_it_is_seen(bad):
 
 def test_a_leaking_exercise_is_seen(bad):
     assert leaks(bad) == {"my_answer", "x_solution"}
+
+
+@pytest.mark.parametrize("table", ["README.md", "notebooks/00_start_here.ipynb"])
+def test_the_maps_and_the_notebooks_give_the_same_minutes(table):
+    text = (ROOT / table).read_text(encoding="utf-8")
+    rows = dict(re.findall(r"\| \[\d\d\]\((?:notebooks/)?(\w+\.ipynb)\) \|.*\| (\d+) \|", text))
+    assert len(rows) >= len(PATHS) - 1  # 00 need not list itself
+    for name, minutes in rows.items():
+        source = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
+        assert f"**Time**: about {minutes} minutes" in source, (name, minutes)

@@ -29,8 +29,9 @@ ASKED_TWICE = ("no padding", "forty episodes")  # and the first batch
 
 
 def audit(loss: Callable[..., Any]) -> Finding:
-    """Name the loss ``loss(logp, rewards, mask, gamma) -> scalar``: tensors (B, T), mask boolean.
+    """Name the loss ``loss(logp, rewards, mask, gamma) -> scalar``, which is to be minimised.
 
+    Tensors (B, T): log π of the actions taken, their rewards, ``mask`` True where a step is real.
     It is called on each batch of ``casebook.cases()``, in float64 (float32 where it refuses that).
     The rewards of padding are 0 there; a note says so if the loss relies on it. Compared is
     −∂loss/∂log π of every real step: where it agrees on every step of every batch, two losses are

@@ -46,7 +46,7 @@ class Finding:
     def __str__(self) -> str:
         title = "equal to the sum" if self.names == ("sum",) else " + ".join(self.names)
         title += f": {self.headline}" if self.headline else ""
-        parts = {"evidence": self.evidence, "meaning": self.meaning, "what to do": self.advice}
+        parts = {"meaning": self.meaning, "what to do": self.advice, "evidence": self.evidence}
         lines = [("✓ " if self.ok else "✗ ") + title]
         for heading, texts in (parts | {"looked at": [self.probed][: bool(self.probed)]}).items():
             lines += [f"{heading}:", *(f"  · {text}" for text in texts)] if texts else []
