@@ -151,6 +151,8 @@ def make_venv():
 def lab(args, rest):
     """JupyterLab on the first notebook."""
     first = min((ROOT / "notebooks").glob("*.ipynb"))
+    if not 1 <= args.port <= 65535:
+        raise ValueError("port %d is outside 1 to 65535; 8888 is usual." % args.port)
     words = ["--port", str(args.port), "--ServerApp.root_dir=%s" % ROOT]
     words += ["--LabApp.default_url=/lab/tree/notebooks/%s" % first.name]
     words += ["--no-browser"] if args.no_browser else []
@@ -161,6 +163,10 @@ def lab(args, rest):
 
 def test(args, rest):
     """pytest over package and notebooks on two workers, a notebook staying on one worker."""
+    for word in rest:  # pytest on workers does not say which file it misses
+        path = word.split("::")[0]
+        if path.endswith((".py", ".ipynb")) and not (ROOT / path).exists():
+            raise ValueError("%s does not exist in %s; see `ls notebooks tests`." % (path, ROOT))
     return call([sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *rest])
 
 

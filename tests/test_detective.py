@@ -1007,3 +1007,24 @@ def test_one_factor_must_serve_all_batches():
     starts = np.array([0, 2])
     assert lineup.search(np.array([2.0, 4.0, 6.0, 10.0]), [block], starts)
     assert not lineup.search(np.array([2.0, 4.0, 3.0, 5.0]), [block], starts)
+
+
+def with_gamma(number, reduction="sum"):
+    return lambda logp, rewards, mask, gamma: losses.reinforce(
+        logp, rewards, mask, number, reduction=reduction
+    )
+
+
+@pytest.mark.parametrize("number", [0.99, 0.5, 0.123])
+@pytest.mark.parametrize("reduction", ["sum", "episode_mean", "step_mean"])
+def test_one_gamma_for_all_batches_is_named_with_its_number(number, reduction):
+    found = detective.audit(with_gamma(number, reduction))
+    assert found.names == (*[reduction][: reduction != "sum"], "gamma_fixed")
+    assert not found.ok
+    assert found.numbers["gamma"] == pytest.approx(number)
+    assert f"the γ of the code, {number:.4g}" in str(found)
+
+
+def test_a_gamma_that_depends_on_the_batch_in_another_way_is_not_called_fixed():
+    found = detective.audit(lambda logp, r, m, g: losses.reinforce(logp, r, m, 0.5 + g / 2))
+    assert "gamma_fixed" not in found.names

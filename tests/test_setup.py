@@ -314,6 +314,21 @@ def test_test_hands_all_arguments_to_pytest_in_their_order(ready):
     assert ready[0][-len(words) :] == words
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["test", "notebooks/99.ipynb"], "notebooks/99.ipynb does not exist"),
+        (["test", "tests/test_nothing.py::test_x"], "tests/test_nothing.py does not exist"),
+        (["lab", "--port", "99999"], "port 99999 is outside 1 to 65535"),
+        (["lab", "--port", "0"], "port 0 is outside 1 to 65535"),
+    ],
+)
+def test_a_path_or_a_port_that_can_not_be_is_named_and_nothing_starts(words, said, ready, capsys):
+    assert entry.main(words) == 1
+    assert said in err(capsys)
+    assert ready == []
+
+
 @pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
 def test_lab_lets_root_in_and_says_so_for_nobody_else(user, allowed, ready, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from coursekit import losses
 from coursekit.detective import casebook, lineup, suspects
 
 Array = np.ndarray
@@ -40,6 +41,10 @@ def identify(u: Array, keep: Array) -> Identity:
     total = f"on {len(kept)} of {len(kept)} batches every step carries just the weight of that name"
     if not found and _time_baseline(u[keep], keep, starts):
         return Identity(("sum", "time_baseline"), True, [total], {})
+    if not found and (fixed := _fixed_gamma(u, keep, starts)):
+        (norm, gamma), text = fixed, "every batch has the γ of the code, {:.4g}, not its own"
+        names = (*(() if norm == ("sum",) else norm), "gamma_fixed")
+        return Identity(names, False, [total, text.format(gamma)], {"gamma": gamma})
     if not found:
         return _unknown(u, keep, blocks, kept, starts)
     names, ok = suspects.describe(found[0])
@@ -82,6 +87,26 @@ def _time_baseline(u: Array, keep: Array, starts: Array) -> bool:
     middle = first + np.bincount(group) // 2
     median = b[np.lexsort((b, group))][middle][group]
     return bool(lineup.agreement(u, _sum(keep) - median / sizes, starts).all())
+
+
+def _fixed_gamma(u: Array, keep: Array, starts: Array) -> tuple[tuple[str, ...], float] | None:
+    """The normalisation and the γ, if u is the reward-to-go at one γ for all batches."""
+    cases, whole = casebook.cases()[0], np.full(len(keep), np.nan)
+    whole[keep], number = u, casebook.numbered("rewards below 0")
+    row = int(cases[number].mask.sum(-1).argmax())  # its last two weights: r + γ r', and r'
+    seen = np.full(cases[number].mask.shape, np.nan)
+    seen[cases[number].mask] = whole[owners() == number]
+    n = int(cases[number].mask[row].sum())
+    (r, last), (w, w_last) = cases[number].rewards[row, n - 2 : n], seen[row, n - 2 : n]
+    gamma = float(w / w_last - r / last) if w_last else np.nan
+    if not 0 < gamma < 1:
+        return None
+    for norm, factor in suspects.NORMALISATIONS.items():
+        rows = [(factor(c.mask) * losses.reward_to_go(c.rewards, gamma))[c.mask] for c in cases]
+        at_gamma = np.concatenate(rows)[keep][None]
+        if lineup.search(u, [lineup.Block([norm], at_gamma, at_gamma[0] * 0)], starts):
+            return norm, gamma
+    return None
 
 
 def _unknown(u: Array, keep: Array, blocks: list, kept: Array, starts: Array) -> Identity:

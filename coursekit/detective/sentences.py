@@ -140,6 +140,11 @@ LOSSES: dict[str, tuple[str, str]] = {
         "multiply log π by the return",
     ),
     "gamma_missing": ("γ is not used", "discount: G = r + γG"),
+    "gamma_fixed": (
+        "one γ stands in the code and is used whatever γ is asked for: right where it is the γ you "
+        "want",
+        "use the argument; or, if the number is meant, allow=('gamma_fixed',)",
+    ),
     "gamma_twice": ("discounted by γ² where γ was asked for", "discount once"),
     "gamma_to_the_t": (
         "γ^t stands in front of step t, which most programs drop",
