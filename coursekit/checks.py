@@ -5,7 +5,7 @@ What an exercise probes stands in ``coursekit/exercises/nbXX.py``, one small fil
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import inspect
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,21 +25,6 @@ class Exercise(NamedTuple):
     wrong: Mapping[str, Any]
     cases: Callable[[], Sequence[tuple]] = lambda: [()]
     atol: float = 1e-9
-
-
-PACKAGES = ("numpy", "torch", "gymnasium", "matplotlib", "tqdm", "nbval", "nbclient")
-
-
-def environment() -> None:
-    """Say in words whether everything that the course needs can be imported; never raises."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        print(
-            f"✗ not ready: {', '.join(missing)} is missing here. Close this window, and start the"
-        )
-        print("  course by `python3 -m coursekit lab`, which installs what is needed.")
-    else:
-        print("✓ ready: everything that the course needs is installed.")
 
 
 def check(tag: str, answer: Any, what: str = "exercise") -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from coursekit import guards
+
 Array = Any  # a NumPy array or a torch tensor
 Reduction = Callable[[Array, Array], Array]
 
@@ -116,9 +118,7 @@ def backward(losses: Array, mask: Array, reduction: str, divisor: float = 100.0)
 
 def known(reduction: str) -> str:
     """The name itself where it is a reduction or "loop"; if not, ValueError listing those."""
-    names = sorted([*REDUCTIONS, "loop"])
-    if not isinstance(reduction, str) or reduction not in names:
-        raise ValueError(f"reduction {reduction!r} is unknown; choose from: {', '.join(names)}")
+    guards.one_of("reduction", reduction, sorted([*REDUCTIONS, "loop"]))
     return reduction
 
 
@@ -212,3 +212,11 @@ BUGS: dict[str, Callable[..., Array]] = {
     "centred_per_episode": _within_episode(divide=False),
     "standardised_per_episode": _within_episode(divide=True),
 }
+
+
+def variant(name: str | None) -> Callable[..., Array]:
+    """The loss ``BUGS[name]``, or ``reinforce`` for None; ValueError lists the names."""
+    if name is None:
+        return reinforce
+    guards.one_of("variant", name, BUGS)
+    return BUGS[name]

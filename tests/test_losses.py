@@ -344,3 +344,11 @@ def test_a_wrong_variant_is_called_like_reinforce_and_gives_another_number(bug):
     wrong, right = losses.BUGS[bug](*arguments), losses.reinforce(*arguments)
     assert wrong.shape == right.shape == ()
     assert abs(wrong - right) > 1e-3
+
+
+def test_a_variant_is_chosen_by_its_name():
+    assert losses.variant(None) is losses.reinforce
+    assert losses.variant("no_log") is losses.BUGS["no_log"]
+    for odd in ("typo", ["no_log"], ""):
+        with pytest.raises(ValueError, match="is unknown; choose from: wrong_sign, no_log"):
+            losses.variant(odd)
