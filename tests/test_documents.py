@@ -1,9 +1,12 @@
 """The notebooks as documents: what a reader, a lecturer and nbval rely on, for every notebook."""
 
 import ast
+import base64
 import itertools
+import math
 import re
 import statistics
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +19,7 @@ from coursekit import checks, publish
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+SCREEN = 26  # estimated lines; what is above did run over in the browser, for every notebook
 PLANNED = {f"{number:02d}" for number in range(13)}  # the notebooks of the finished course
 
 
@@ -98,6 +102,113 @@ def leaks(book):
     used = [names(cell.source)[1] for cell in outside]
     used += [names(cell.source)[1] & names(s.source)[0] for cell in exercise for s in solution]
     return defined & set().union(*used)
+
+
+def slides(book):
+    """The show as lists: a slide of steps, a step of cells that appear together, notes left out."""
+    show = []
+    for cell in book.cells:
+        kind = cell.metadata.slideshow.slide_type
+        if kind in ("slide", "subslide"):
+            show.append([[]])
+        elif kind == "fragment":
+            show[-1].append([])
+        if kind not in ("skip", "notes"):
+            show[-1][-1].append(cell)
+    return show
+
+
+def speakers_notes(book):
+    return [cell for cell in book.cells if cell.metadata.slideshow.slide_type == "notes"]
+
+
+def minutes(book):
+    return [
+        int(m) for c in speakers_notes(book) for m in re.findall(r"notes · (\d+) min", c.source)
+    ]
+
+
+def sections_without_notes(book):
+    """Numbered sections in which the lecturer is not told how long they take and what to ask."""
+    starts = [i for i, cell in enumerate(book.cells) if re.match(r"## \d+\.", cell.source)]
+    ends = [i for i, cell in enumerate(book.cells) if cell.source.startswith("## ")]
+    sections = [book.cells[i : min(e for e in ends if e > i)] for i in starts]
+    return [
+        cells[0].id for cells in sections if not speakers_notes(nbformat.NotebookNode(cells=cells))
+    ]
+
+
+def answered_at_once(book):
+    """Predictions that appear on the screen together with an output or a claim that follows."""
+    bad = []
+    for step in itertools.chain.from_iterable(slides(book)):
+        for i, cell in enumerate(step):
+            asked = re.split(r"\*(?:Predict|Before you run)", cell.source)
+            if cell.cell_type == "markdown" and len(asked) > 1:
+                after = [c.source for c in step[i + 1 :] if c.cell_type == "markdown"]
+                shown = any(c.get("outputs") for c in step[i + 1 :])
+                if shown or declared("\n\n".join([asked[-1], *after])):
+                    bad.append(cell.id)
+    return bad
+
+
+def wrapped(line, width):
+    visible = re.sub(r"\\[a-zA-Z]+|[{}$^_\\]|\]\([^)]*\)", "", line)
+    return max(1, math.ceil(len(visible) / width))
+
+
+def text_lines(source):
+    """Height of Markdown on a slide, in lines of 26 pixels."""
+    height = 0.5
+    for block in source.split("\n\n"):
+        if block.startswith("#"):
+            height += 2.2 * wrapped(block.splitlines()[0], 48)
+        elif block.startswith("```"):
+            height += 0.9 * len(block.splitlines())
+        elif block.startswith("$$"):
+            height += 3.4 if re.search("sum|frac|sqrt|prod", block) else 2
+        else:
+            height += 0.7
+            for line in block.splitlines():
+                if line.startswith("|"):
+                    height += 0 if line.startswith("|--") else max(1.4, wrapped(line, 75))
+                elif re.match(r"- |\d\. ", line):
+                    height += 1.15 * wrapped(line, 80)
+                else:
+                    height += wrapped(line, 92)
+    return height
+
+
+def code_and_output_lines(cell):
+    """Height of a code cell on a slide; a figure stands without the code that draws it."""
+    height = 0.0
+    for output in cell.outputs:
+        data = output.get("data", {})
+        shown = output.get("text") or data.get("text/html") or data.get("text/plain", "")
+        figure = re.search(r'width="(\d+)".*base64,([\w+/=]{64})', shown, flags=re.DOTALL)
+        if figure:
+            width, tall = struct.unpack(">II", base64.b64decode(figure[2])[16:24])
+            height += min(int(figure[1]), 900) * tall / width / 26 + 1.7
+        elif "text/html" in data:
+            height += 1.4 * shown.count("<tr")
+        else:
+            height += 0.87 * sum(wrapped(line, 80) for line in shown.splitlines()) + 1
+    drawn = any("base64," in str(output) for output in cell.outputs)
+    return height + (0 if drawn else 0.87 * len(cell.source.splitlines()) + 0.4)
+
+
+def overfull(book):
+    """Slides that run over a screen of 960 x 700: 700 pixels are 27 lines, the estimate is low."""
+    heights = {}
+    for steps in slides(book):
+        cells = [cell for step in steps for cell in step]
+        markdown = [text_lines(c.source) for c in cells if c.cell_type == "markdown"]
+        heights[cells[0].id] = sum(markdown) + sum(map(code_and_output_lines, code_of(cells)))
+    return [name for name, height in heights.items() if height > SCREEN]
+
+
+def code_of(cells):
+    return [cell for cell in cells if cell.cell_type == "code"]
 
 
 def test_there_are_notebooks():
@@ -217,6 +328,21 @@ def test_every_cell_says_what_slide_it_is_and_has_a_readable_id(notebook):
     assert all(re.search(r"\d+ min", cell.source) for cell in notes)
 
 
+def test_the_minutes_of_the_notes_add_up_to_the_titles(notebook):
+    time = re.search(r"\*\*Time\*\*: about (\d+) minutes", prose(notebook))
+    assert sum(minutes(notebook)) == int(time[1])
+    assert len(minutes(notebook)) == len(speakers_notes(notebook))
+    assert sections_without_notes(notebook) == []
+
+
+def test_a_prediction_is_asked_before_its_answer_is_on_the_screen(notebook):
+    assert answered_at_once(notebook) == []
+
+
+def test_no_slide_holds_more_than_a_screen(notebook):
+    assert overfull(notebook) == []
+
+
 def test_the_anatomy_is_complete(notebook):
     text = prose(notebook)
     first = text.split("## ")[0]  # the title, before the first section
@@ -304,6 +430,36 @@ def test_an_ignored_cell_without_a_claim_after_it_is_seen(bad):
 
 def test_a_leaking_exercise_is_seen(bad):
     assert leaks(bad) == {"my_answer", "x_solution"}
+
+
+def shown(*kinds_and_sources):
+    v4, cells = nbformat.v4, []
+    for k, (kind, source) in enumerate(kinds_and_sources):
+        outputs = [v4.new_output("stream", text="1\n")] if source.startswith("run") else []
+        new = v4.new_code_cell(source, outputs=outputs) if outputs else v4.new_markdown_cell(source)
+        new.id, new.metadata = f"c{k}", nbformat.from_dict({"slideshow": {"slide_type": kind}})
+        cells.append(new)
+    return v4.new_notebook(cells=cells)
+
+
+def test_an_answer_beside_its_question_and_a_section_without_notes_are_seen():
+    question = ("slide", "## 1. Walk\n\n*Predict* it.")
+    note = ("notes", "> **Speaker's notes · 3 min.** Ask.")
+    end = ("slide", "## Summary")
+    assert answered_at_once(shown(question, ("-", "run()"), note, end)) == ["c0"]
+    assert answered_at_once(shown(question, ("-", "**Claim 1.1.** It walks."))) == ["c0"]
+    assert answered_at_once(shown(("slide", "*Predict* it.\n\n**Claim 1.1.** It walks."))) == ["c0"]
+    assert answered_at_once(shown(question, ("fragment", "run()"), end)) == []
+    assert answered_at_once(shown(question, ("skip", "run()"), end)) == []
+    assert sections_without_notes(shown(question, end)) == ["c0"]
+    assert sections_without_notes(shown(question, note, end)) == []
+    assert minutes(shown(question, note, end)) == [3]
+
+
+def test_an_overfull_slide_is_seen():
+    paragraph, program = ("-", "word " * 180), ("-", "run()\n" * 16)
+    assert overfull(shown(("slide", "## 1. Full"), paragraph, program)) == ["c0"]
+    assert overfull(shown(("slide", "## 1. Full"), paragraph, ("subslide", program[1]))) == []
 
 
 @pytest.mark.parametrize("table", ["README.md", "notebooks/00_start_here.ipynb"])
