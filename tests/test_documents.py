@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import SlidesExporter
 
 from coursekit import checks, publish
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 SCREEN = 26  # estimated lines; what is above did run over in the browser, for every notebook
+PIXEL = '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt="one">'
 PLANNED = {f"{number:02d}" for number in range(13)}  # the notebooks of the finished course
 
 
@@ -341,6 +343,17 @@ def test_a_prediction_is_asked_before_its_answer_is_on_the_screen(notebook):
 
 def test_no_slide_holds_more_than_a_screen(notebook):
     assert overfull(notebook) == []
+
+
+def test_the_show_has_the_figures_without_their_code():
+    name = str(ROOT / "notebooks" / "slides.html.j2")
+    book = shown(("slide", "# 1"), ("-", "run(1)"), ("-", "run(2)"))
+    book.cells[2].outputs = [nbformat.v4.new_output("display_data", {"text/html": PIXEL})]
+    page, _ = SlidesExporter(template_file=name).from_notebook_node(book)
+    body = re.sub(r"<[^>]*>", "", page.split('<div class="slides">')[1])
+    assert "run(1)" in body
+    assert "run(2)" not in body
+    assert PIXEL.split('"')[1] in page
 
 
 def test_the_anatomy_is_complete(notebook):
