@@ -173,7 +173,7 @@ def text_lines(source):
             height += 0.7
             for line in block.splitlines():
                 if line.startswith("|"):
-                    height += 0 if line.startswith("|--") else max(1.4, wrapped(line, 75))
+                    height += 0 if line.startswith("|--") else max(1.4, wrapped(line, 100))
                 elif re.match(r"- |\d\. ", line):
                     height += 1.15 * wrapped(line, 80)
                 else:
