@@ -360,6 +360,22 @@ def test_bench_runs_the_full_plan_unless_a_quick_one_was_asked_for(words, plan, 
     assert given == [(plan,)]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["execute", "02", "--to", ""], "argument --to: '' is no folder; give its path, or . for"),
+        (["execute", "--seed", "x"], "argument --seed: invalid int value: 'x'"),
+        (["execute", "--seed", "1.5"], "argument --seed: invalid int value: '1.5'"),
+        (["lab", "--port", "x"], "argument --port: invalid int value: 'x'"),
+    ],
+)
+def test_an_option_that_can_not_be_is_repeated(words, said, ready, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        entry.main(words)
+    assert said in capsys.readouterr().err
+    assert ready == []
+
+
 def test_an_error_of_execute_is_a_sentence(ready, capsys):
     assert entry.main(["execute", "99"]) == 1
     assert "notebook '99' does not exist" in err(capsys)
