@@ -133,7 +133,10 @@ def stack(episodes: Sequence[Episode]) -> Episodes:
     actions, rewards = np.zeros((B, T), dtype=np.int64), np.zeros((B, T))
     for i, episode in enumerate(episodes):
         n = len(episode.rewards)
-        obs[i, :n], actions[i, :n], rewards[i, :n] = episode.obs, episode.actions, episode.rewards
+        if not all(guards.is_whole(action) for action in episode.actions):
+            raise ValueError(f"actions of episode {i} must be whole numbers, not {episode.actions}")
+        obs[i, :n] = guards.finite(f"obs of episode {i}", episode.obs)
+        actions[i, :n], rewards[i, :n] = episode.actions, episode.rewards
     lengths = np.array([len(episode.rewards) for episode in episodes])
     return Episodes(
         obs=torch.from_numpy(obs),

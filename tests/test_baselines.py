@@ -229,6 +229,13 @@ def test_standardised_weights_are_what_they_are_by_hand(name, array):
 
 @both_libraries
 @every_way
+def test_weights_that_differ_by_little_are_standardised_like_any_others(name, array):
+    result = baselines.STANDARDISE[name](array([[1001.0, 999.0]]), array([[True, True]]))
+    np.testing.assert_allclose(result, [[1, -1]], rtol=1e-7)
+
+
+@both_libraries
+@every_way
 def test_a_tiny_deviation_is_divided_by_itself_plus_1e_8(name, array):
     result = baselines.STANDARDISE[name](array([[3e-8, 1e-8]]), array([[True, True]]))
     np.testing.assert_allclose(result, [[0.5, -0.5]], rtol=1e-12)

@@ -1,5 +1,7 @@
 """Rollouts: against a plain Gymnasium loop, padding and mask by hand, endings kept apart."""
 
+import re
+
 import gymnasium
 import numpy as np
 import pytest
@@ -205,6 +207,26 @@ def test_a_reward_that_is_no_number_is_refused_with_its_time_step(reward):
 def test_rewards_that_are_no_numbers_are_refused_with_their_episode(rewards):
     with pytest.raises(ValueError, match=r"rewards of episode 1 .* must be a number or an array"):
         rollout.stack([episode(4), episode(2)._replace(rewards=rewards)])
+
+
+@pytest.mark.parametrize("actions", [[0.5, 1], [True, False], ["0", "1"], [None, 1]])
+def test_actions_that_are_no_whole_numbers_are_refused_with_their_episode(actions):
+    message = f"actions of episode 1 must be whole numbers, not {actions}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        rollout.stack([episode(4), episode(2)._replace(actions=actions)])
+
+
+@pytest.mark.parametrize(
+    ("obs", "message"),
+    [
+        ([np.ones(3), np.array([1.0, np.nan, 2.0])], "obs of episode 1 holds a NaN or an infinity"),
+        ([np.ones(3), np.ones(2)], r"obs of episode 1 .* must be a number or an array of numbers"),
+        ([np.ones(2), np.ones(2)], r"shape \(2,2\) into shape \(2,3\)"),
+    ],
+)
+def test_observations_that_are_not_finite_or_not_of_one_size_are_refused(obs, message):
+    with pytest.raises(ValueError, match=message):
+        rollout.stack([episode(4), episode(2)._replace(obs=obs)])
 
 
 @pytest.mark.parametrize("wrong", [[{"obs": 1}], [None], [(1, 2)]])

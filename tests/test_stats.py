@@ -77,9 +77,10 @@ def test_a_band_is_the_interval_of_each_point_and_small_batches_change_nothing(m
     for u in range(3):
         point = stats.bootstrap_interval(curves[:, u], 5, resamples=300)
         np.testing.assert_allclose([band.low[u], band.high[u]], point, atol=1e-12)
-    monkeypatch.setattr(stats, "AT_ONCE", 40)
-    again = stats.bootstrap_interval(curves, 5, axis=0, resamples=300)
-    np.testing.assert_allclose(again, band, atol=1e-12)
+    for few in (40, 1):  # less than one resample holds: it is still taken whole
+        monkeypatch.setattr(stats, "AT_ONCE", few)
+        again = stats.bootstrap_interval(curves, 5, axis=0, resamples=300)
+        np.testing.assert_allclose(again, band, atol=1e-12)
 
 
 def test_values_that_are_all_alike_have_an_interval_of_no_width():
@@ -197,6 +198,12 @@ def test_two_arms_a_margin_apart_are_called_equivalent_one_time_in_twenty():
 def test_too_few_values_or_a_nan_are_refused(call, values, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         call(values)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 5), 0), ((5, 3), -1)])
+def test_too_few_values_along_the_axis_are_refused_however_many_there_are(shape, axis):
+    with pytest.raises(ValueError, match=rf"have fewer than 4 along axis {axis}; run at least 4"):
+        stats.interquartile_mean(np.ones(shape), axis=axis)
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, 95, float("nan")])
