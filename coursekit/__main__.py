@@ -60,11 +60,18 @@ def parser():
     commands.add_parser("test", help="run all tests; takes pytest's arguments", add_help=False)
     sub = commands.add_parser("execute", help="run notebooks and refresh their outputs")
     sub.add_argument("notebooks", nargs="*", help="paths, names or numbers (02); all by default")
-    sub.add_argument("--to", type=Path, metavar="DIR", help="write there instead of in place")
+    sub.add_argument("--to", type=folder, metavar="DIR", help="write there instead of in place")
     sub.add_argument("--seed", type=int, metavar="N", help="master seed (0); needs --to")
     sub = commands.add_parser("bench", help="measure speeds; writes build/bench.json")
     sub.add_argument("--quick", action="store_true", help="too short to trust: does it run?")
     return top
+
+
+def folder(text):
+    """A path; an empty one is a variable that was never set, and not the folder one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no folder; give its path, or . for this one")
+    return Path(text)
 
 
 def prepare():

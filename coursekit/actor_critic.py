@@ -22,7 +22,7 @@ SCALE = {"MountainCar-v0": (1.0, 0.07), "Pendulum-v1": (1.0, 1.0, 8.0)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(guards.Settings):
     """One training run. ValueError where a setting makes no sense.
 
     ``critic`` False: V = 0. ``at_limit``: what stands for the future where the clock cuts an

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from coursekit import guards
+
 Array = Any
 FORGET = 0.05  # the smallest weight of new data in a running mean
 
@@ -41,8 +43,10 @@ class RunningMean(NoBaseline):
 
     def update(self, weight: Array, mask: Array) -> None:
         """Learn from G_0 of each episode, which is the first weight, of either kind."""
+        weight, mask = np.asarray(weight), np.asarray(mask)
+        guards.batch("weights", weight, mask)
         self.batches += 1
-        target = float(np.asarray(weight)[:, 0].mean())
+        target = float(weight[:, 0].mean())
         self.mean += max(FORGET, 1 / self.batches) * (target - self.mean)
 
 
@@ -64,6 +68,7 @@ class PerTimeStep(NoBaseline):
     def update(self, weight: Array, mask: Array) -> None:
         """Learn from the weights of every real step; (B, T), (B, T)."""
         weight, mask = np.asarray(weight), np.asarray(mask)
+        guards.batch("weights", weight, mask)
         missing = max(0, mask.shape[1] - len(self.means))
         self.means, self.batches = (np.pad(x, (0, missing)) for x in (self.means, self.batches))
         reached = np.flatnonzero(mask.any(0))  # these are the first ones
@@ -78,15 +83,17 @@ BASELINES = {"none": NoBaseline, "running_mean": RunningMean, "per_time_step": P
 
 def per_episode(weight: Array, mask: Array) -> Array:
     """(w_t − mean) / (deviation + 1e-8) over the real steps of each episode; (B, T) -> (B, T)."""
-    return _standard(weight, mask, mask.sum(-1)[..., None], lambda x: x.sum(-1)[..., None])
+    return _standard(weight, mask, lambda x: x.sum(-1)[..., None])
 
 
 def per_batch(weight: Array, mask: Array) -> Array:
     """(w_t − mean) / (deviation + 1e-8) over all real steps of the batch; (B, T) -> (B, T)."""
-    return _standard(weight, mask, mask.sum(), lambda x: x.sum())
+    return _standard(weight, mask, lambda x: x.sum())
 
 
-def _standard(weight: Array, mask: Array, count: Array, total: Any) -> Array:
+def _standard(weight: Array, mask: Array, total: Any) -> Array:
+    guards.batch("weights", weight, mask)
+    count = total(mask)
     centred = (weight - total(weight * mask) / count) * mask
     deviation = (total(centred**2) / count) ** 0.5
     # equal weights differ by rounding alone; dividing by that would make noise of it

@@ -40,16 +40,18 @@ def train_many(
 
     The same streams, the same order of operations up to rounding: equal episode lengths,
     parameters to 1e-9 over dozens of updates. "loop" runs as "sum", which notebook 03 proves equal.
-    Raises ValueError for no, repeated or wrong seeds, rates not above 0, an environment that is
-    not compiled or has no discrete actions, and for other than one hidden layer.
+    Raises ValueError for what is no config, for no, repeated or wrong seeds, rates not above 0, an
+    environment that is not compiled, and for other than one hidden layer.
     """
+    guards.instance("config", config, train.Config, "train.Config(lr=0.01)")
+    guards.count("threads", threads)
     seeds = guards.own_seeds(seeds)
-    rates = np.full(len(seeds), config.lr) if lr is None else np.asarray(lr, dtype=float)
+    rates = np.full(len(seeds), config.lr) if lr is None else guards.reals("lr", lr)
     rates = np.broadcast_to(rates, len(seeds)) if rates.ndim == 0 else rates
     _guard(config, seeds, rates)
     bar = tqdm(total=len(seeds), leave=False, disable=not train.bars(progress), unit="learner")
     runs = []
-    with ThreadPoolExecutor(max(1, threads)) as pool, bar:
+    with ThreadPoolExecutor(threads) as pool, bar:
         for run in pool.map(lambda k: _one(config, seeds[k], float(rates[k])), range(len(seeds))):
             runs.append(run)
             bar.update()
@@ -62,8 +64,7 @@ def _guard(config: train.Config, seeds: list[int], rates: np.ndarray) -> None:
         raise ValueError(f"lr has shape {rates.shape}; give one rate, or {len(seeds)} of them")
     if not (np.isfinite(rates).all() and (rates > 0).all()):
         raise ValueError(f"lr {rates} must be above 0 and finite")
-    if not envs.spec(config.env_id).actions:
-        raise ValueError(f"{config.env_id} has no discrete actions; the softmax policy needs them")
+    envs.spec(config.env_id)
     if len(config.hidden) != 1:
         raise ValueError(f"hidden {config.hidden}: compiled for one hidden layer; use train.train")
 

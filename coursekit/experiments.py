@@ -63,6 +63,7 @@ def grid(base: Config | None = None, **axes: Iterable) -> tuple[Config, ...]:
         if not values[name]:
             raise ValueError(f"{name} has no values, so the grid is empty; give at least one")
     base = Config() if base is None else base
+    guards.instance("base", base, Config, "Config(lr=0.01)")
     return tuple(
         dataclasses.replace(base, **dict(zip(values, chosen, strict=True)))
         for chosen in itertools.product(*values.values())

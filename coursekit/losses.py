@@ -24,10 +24,9 @@ def reward_to_go(rewards: Array, gamma: float) -> Array:
     Raises ValueError for γ outside [0, 1] and for a reward that is NaN or infinite.
     Sutton & Barto 2018, section 3.3 (whose R_{t+1} is our r_t).
     """
-    if not 0 <= gamma <= 1:
-        raise ValueError(f"gamma {gamma} is outside [0, 1]")
-    if not hasattr(rewards, "shape"):
-        raise ValueError(f"rewards must be an array or a tensor, not {rewards!r}")
+    guards.fraction("gamma", gamma)
+    if not getattr(rewards, "shape", ()) or not rewards.shape[-1]:
+        raise ValueError(f"rewards must be an array or a tensor (…, T), T above 0, not {rewards!r}")
     if not bool((abs(rewards) < float("inf")).all()):  # NaN compares false
         raise ValueError(f"rewards hold a NaN or an infinity: {rewards}")
     returns, G = rewards * 0.0, 0.0
@@ -49,6 +48,7 @@ def step_losses(logp: Array, weight: Array, mask: Array) -> Array:
 
     logp and weight must be finite, in the padding too. Raises ValueError where shapes disagree.
     """
+    guards.arrays(logp=logp, weight=weight, mask=mask)
     shapes = tuple(logp.shape[-2:]), tuple(weight.shape[-2:]), tuple(mask.shape[-2:])
     if len(set(shapes)) > 1:
         raise ValueError(f"logp, weight and mask disagree in their last two axes (B, T): {shapes}")
@@ -57,26 +57,25 @@ def step_losses(logp: Array, weight: Array, mask: Array) -> Array:
 
 def sum_(losses: Array, mask: Array) -> Array:
     """(1/B) Σ_i Σ_t ℓ_{i,t}: sum over steps, average over episodes; (…, B, T) -> (…)."""
-    _guard(losses, mask)
+    guards.batch("losses", losses, mask)
     return losses.sum(-1).mean(-1)
 
 
 def episode_mean(losses: Array, mask: Array) -> Array:
     """(1/B) Σ_i (1/n_i) Σ_t ℓ_{i,t}: each episode divided by its own length; (…, B, T) -> (…)."""
-    _guard(losses, mask)
+    guards.batch("losses", losses, mask)
     return (losses.sum(-1) / mask.sum(-1)).mean(-1)
 
 
 def step_mean(losses: Array, mask: Array) -> Array:
     """(1/N) Σ_i Σ_t ℓ_{i,t} with N = Σ_i n_i, itself random; (…, B, T) -> (…)."""
-    _guard(losses, mask)
+    guards.batch("losses", losses, mask)
     return losses.sum(-1).sum(-1) / mask.sum(-1).sum(-1)
 
 
 def constant(losses: Array, mask: Array, divisor: float) -> Array:
     """(1/(B C)) Σ_i Σ_t ℓ_{i,t} with a fixed C; (…, B, T) -> (…)."""
-    if not divisor > 0:
-        raise ValueError(f"divisor {divisor} is not above 0")
+    guards.above_zero("divisor", divisor)
     return sum_(losses, mask) / divisor
 
 
@@ -95,7 +94,8 @@ def loop(losses: Array, mask: Array) -> Array:
     the end, so this loop saves no memory; one that runs the policy afresh on each step does.
     Returns the detached sum, to be logged.
     """
-    _guard(losses, mask)
+    _differentiable(losses)
+    guards.batch("losses", losses, mask)
     for i, t in mask.nonzero().tolist():
         (losses[i, t] / losses.shape[-2]).backward(retain_graph=True)
     return sum_(losses.detach(), mask)
@@ -108,6 +108,7 @@ def backward(losses: Array, mask: Array, reduction: str, divisor: float = 100.0)
     """
     if reduction == "loop":
         return loop(losses, mask)
+    _differentiable(losses)
     if reduction == "constant":
         scalar = constant(losses, mask, divisor)
     else:
@@ -135,15 +136,11 @@ def reinforce(
     return REDUCTIONS[known(reduction)](losses, mask)
 
 
-def _guard(losses: Array, mask: Array) -> None:
-    if tuple(losses.shape[-2:]) != tuple(mask.shape[-2:]) or len(mask.shape) < 2:
+def _differentiable(losses: Array) -> None:
+    if not getattr(losses, "requires_grad", False) or losses.ndim != 2:
         raise ValueError(
-            f"losses have shape {tuple(losses.shape)} and mask {tuple(mask.shape)}; "
-            "both must end in the same (B, T)"
+            f"losses {losses!r} must be a tensor (B, T) with a gradient; make it from policy.logp"
         )
-    lengths = mask.sum(-1)
-    if bool((lengths == 0).any()):
-        raise ValueError(f"an episode is empty: lengths {lengths.tolist()}; leave it out")
 
 
 # --- The wrong variants, each with the same arguments as `reinforce`. Mutants for the tests, cases

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from coursekit import guards
+
 Array = np.ndarray
 
 
@@ -35,11 +37,9 @@ class FiniteMDP:
     name: str = "process"
 
     def __post_init__(self) -> None:
-        P, R, rho = (np.array(x, dtype=np.float64) for x in (self.P, self.R, self.rho))
-        if P.ndim != 3 or P.shape[2] != P.shape[0] + 1:
-            raise ValueError(
-                f"P has shape {P.shape}; it must be (S, A, S+1), the last index being the end"
-            )
+        P, R, rho = (guards.finite(name, getattr(self, name)) for name in ("P", "R", "rho"))
+        if P.ndim != 3 or P.shape[2] != P.shape[0] + 1 or not P.size:
+            raise ValueError(f"P has shape {P.shape}; it must be (S, A, S+1), the end as the last")
         if R.shape not in (P.shape, P.shape[:2]):
             raise ValueError(f"R has shape {R.shape}; P says {P.shape[:2]} or {P.shape}")
         if rho.shape != P.shape[:1]:
@@ -47,13 +47,9 @@ class FiniteMDP:
         for label, p in (("P", P), ("rho", rho)):
             if not (np.all(p >= 0) and np.allclose(p.sum(-1), 1, atol=1e-12)):
                 raise ValueError(f"{label} must be ≥ 0 and add to 1 over its last axis; got {p}")
-        if not np.isfinite(R).all():
-            raise ValueError(f"R holds a NaN or an infinity: {R}")
-        if self.horizon < 1:
-            raise ValueError(f"horizon {self.horizon} is below 1; an episode has at least one step")
+        guards.count("horizon", self.horizon)
         R = np.broadcast_to(R[..., None] if R.ndim == 2 else R, P.shape)
-        for key, value in (("P", P), ("R", R), ("rho", rho)):
-            object.__setattr__(self, key, value)
+        self.__dict__.update(P=P, R=R, rho=rho)  # frozen for everybody else
 
     @property
     def states(self) -> int:
@@ -64,8 +60,8 @@ class FiniteMDP:
         return self.P.shape[1]
 
     def table(self, theta: Array) -> Array:
-        """``theta`` as float64; ValueError where its shape is not (S, A)."""
-        theta = np.asarray(theta, dtype=np.float64)
+        """``theta`` as float64; ValueError where it is not finite or its shape is not (S, A)."""
+        theta = guards.finite("theta", theta)
         if theta.shape != self.P.shape[:2]:
             raise ValueError(f"theta has shape {theta.shape}; {self.name} needs {self.P.shape[:2]}")
         return theta
@@ -93,6 +89,7 @@ class Trajectories(NamedTuple):
 
 def log_softmax(theta: Array) -> Array:
     """log π(a|s) = θ[s, a] − log Σ_b exp θ[s, b], safe for any finite logits; (…, A) -> (…, A)."""
+    theta = guards.finite("theta", theta)
     shifted = theta - np.max(theta, axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
@@ -104,6 +101,7 @@ def softmax(theta: Array) -> Array:
 
 def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajectories:
     """Every trajectory the process allows, whatever the policy; raises above ``limit`` of them."""
+    guards.instance("process", process, FiniteMDP, "mdp.toll_bridge()")
     source, action, target = np.nonzero(process.P)  # the edges (s, a, s'), ordered by s
     count = np.bincount(source, minlength=process.states)
     first = np.cumsum(count) - count
@@ -141,8 +139,7 @@ def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajec
 
 def batches(single: Trajectories, episodes: int, limit: int = 2_000_000) -> Trajectories:
     """Every ordered batch of ``episodes`` independent trajectories: (N, T) -> (N^B, B, T)."""
-    if episodes < 1:
-        raise ValueError(f"episodes {episodes} is below 1; a batch has at least one episode")
+    guards.count("episodes", episodes)
     if (total := len(single.env_prob) ** episodes) > limit:
         raise ValueError(f"{episodes} episodes make {total:,} batches, more than {limit:,}")
     index = np.array(list(itertools.product(range(len(single.env_prob)), repeat=episodes)))
@@ -151,7 +148,7 @@ def batches(single: Trajectories, episodes: int, limit: int = 2_000_000) -> Traj
 
 def logp(trajectories: Trajectories, theta: Array) -> Array:
     """log π_θ(a_t|s_t) of every step, zero in padding; (…, T)."""
-    steps = log_softmax(theta)[trajectories.obs, trajectories.actions]
+    steps = _log_pi(trajectories, theta)[trajectories.obs, trajectories.actions]
     return np.where(trajectories.mask, steps, 0.0)
 
 
@@ -167,7 +164,7 @@ def scores(trajectories: Trajectories, theta: Array) -> Array:
     For a table of logits, ∂ log π(a|s) / ∂ θ[s, b] = 1[b = a] − π(b|s), and 0 in other rows.
     The parameter axes come first, so that a reduction over (B, T) serves losses and scores alike.
     """
-    pi = softmax(theta)
+    pi = np.exp(_log_pi(trajectories, theta))
     here = trajectories.obs == np.arange(len(pi)).reshape(-1, 1, *[1] * trajectories.obs.ndim)
     taken = trajectories.actions == np.arange(pi.shape[1]).reshape(-1, *[1] * trajectories.obs.ndim)
     row = pi.reshape(*pi.shape, *[1] * trajectories.obs.ndim)
@@ -184,8 +181,8 @@ def expected(
 
     ``estimator`` takes ``Trajectories`` of shape (N, B, T) and returns (…, N); returns (…).
     """
-    theta = process.table(theta)
     batch = batches(enumerate_trajectories(process), episodes)
+    theta = process.table(theta)
     values = np.asarray(estimator(batch))
     if values.shape[-1:] != batch.env_prob.shape:
         raise ValueError(
@@ -207,8 +204,8 @@ def grad_J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> Array:
     ∂J/∂θ[s, a] = Σ_t γ^t d_t(s) π(a|s) (Q_t(s, a) − V_t(s)), with d_t(s) the probability of being
     in s at time t. Sutton, McAllester, Singh & Mansour 1999.
     """
-    pi = softmax(process.table(theta))
     V, Q = _values(process, theta, gamma)
+    pi = softmax(process.table(theta))
     d, total = process.rho, np.zeros_like(pi)
     for t in range(process.horizon):
         total += gamma**t * d[:, None] * pi * (Q[t] - V[t][:, None])
@@ -218,14 +215,21 @@ def grad_J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> Array:
 
 def _values(process: FiniteMDP, theta: Array, gamma: float) -> tuple[Array, Array]:
     """V_t(s) (H+1, S) and Q_t(s, a) (H, S, A) of the policy, backwards from V_H = 0."""
-    if not 0 <= gamma <= 1:
-        raise ValueError(f"gamma {gamma} is outside [0, 1]")
+    guards.instance("process", process, FiniteMDP, "mdp.toll_bridge()")
+    guards.fraction("gamma", gamma)
     pi, H = softmax(process.table(theta)), process.horizon
     V, Q = np.zeros((H + 1, process.states)), np.zeros((H, process.states, process.actions))
     for t in reversed(range(H)):
         Q[t] = (process.P * (process.R + gamma * np.append(V[t + 1], 0.0))).sum(-1)
         V[t] = (pi * Q[t]).sum(-1)
     return V, Q
+
+
+def _log_pi(trajectories: Trajectories, theta: Array) -> Array:
+    log_pi = np.atleast_2d(log_softmax(theta))
+    guards.below("theta's states", trajectories.obs, log_pi.shape[0])
+    guards.below("theta's actions", trajectories.actions, log_pi.shape[1])
+    return log_pi
 
 
 def bandit(*values: float) -> FiniteMDP:
@@ -267,6 +271,7 @@ def random_process(
     rng: np.random.Generator, states: int = 3, actions: int = 2, horizon: int = 4
 ) -> FiniteMDP:
     """A process with random transitions (each may end the episode), rewards and first state."""
+    guards.instance("rng", rng, np.random.Generator, "np.random.default_rng(0)")
     P = rng.dirichlet(np.ones(states + 1), size=(states, actions))
     R = rng.normal(size=(states, actions, states + 1))
     rho = rng.dirichlet(np.ones(states))

@@ -15,6 +15,8 @@ from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from coursekit import guards
+
 COLOURS = {
     "blue": "#0072B2",
     "orange": "#D55E00",
@@ -48,7 +50,7 @@ def style() -> None:
 
 def rounded(values: np.ndarray | float, digits: int = 4) -> np.ndarray | float:
     """Round for display, and turn −0 into 0, so that printed numbers are the same everywhere."""
-    result = np.round(np.asarray(values, dtype=np.float64), digits) + 0.0
+    result = np.round(guards.reals("values", values), digits) + 0.0
     return result if result.ndim else float(result)
 
 
@@ -58,7 +60,8 @@ def show(fig: Figure, *, alt: str) -> None:
     HTML, because alt text in output metadata reaches no reader in JupyterLab or nbconvert. The
     alt text is what the notebook tests compare, so build it from the numbers that are drawn.
     """
-    if len(alt.split()) < 5:
+    guards.instance("fig", fig, Figure, "the first that plt.subplots() gives")
+    if not isinstance(alt, str) or len(alt.split()) < 5:
         raise ValueError(f"alt text {alt!r} is too short; say what the figure shows, with numbers")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=DPI, facecolor="white")
@@ -81,8 +84,10 @@ def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, windo
     ``returns`` (L, U): one row a learner, one column an update; each row is first averaged over a
     sliding window of ``window`` updates.
     """
-    returns = np.atleast_2d(returns)
-    if not 1 <= window <= returns.shape[1]:
+    returns = np.atleast_2d(guards.finite("returns", returns))
+    if returns.ndim != 2 or not len(returns):
+        raise ValueError(f"returns have shape {returns.shape}; they must be (L, U), L above 0")
+    if not guards.is_whole(window) or not 1 <= window <= returns.shape[1]:
         raise ValueError(f"window {window} does not fit {returns.shape[1]} updates")
     sums = np.cumsum(np.pad(returns, ((0, 0), (1, 0))), axis=1)
     smooth = (sums[:, window:] - sums[:, :-window]) / window
@@ -98,7 +103,7 @@ def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
 
     ``obs`` (T, 4): position, velocity, angle (radians, to the right), angular velocity.
     """
-    for ax, t in zip(axes, times, strict=True):
+    for ax, t in _frames(axes, obs, times, 4):
         x, angle = float(obs[t, 0]), float(obs[t, 2])
         ax.add_patch(plt.Rectangle((x - 0.4, -0.25), 0.8, 0.25, color=COLOURS["black"]))
         ax.plot([x, x + np.sin(angle)], [0, np.cos(angle)], color=COLOURS["amber"], linewidth=5)
@@ -107,13 +112,26 @@ def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
         ax.set_title(f"t = {t}", fontsize=9)
 
 
+def _frames(axes: np.ndarray, obs: np.ndarray, times: list[int], width: int) -> list[tuple]:
+    """Each of the axes with its time; ValueError where there is no such picture to draw."""
+    axes, shape = np.ravel(axes), np.shape(obs)
+    if len(shape) != 2 or shape[1] != width or not len(axes) == len(times):
+        raise ValueError(
+            f"{len(axes)} axes, times {times}, obs of shape {shape}: give one time for each of the "
+            f"axes, and obs (T, {width})"
+        )
+    guards.below("times", np.asarray(times), shape[0])
+    return list(zip(axes, times, strict=True))
+
+
 def vector_field(ax: Axes, x: np.ndarray, y: np.ndarray, field: np.ndarray, colour: str) -> None:
     """Arrows of one length, centred on the points: the direction of a field, not its size.
 
     ``x`` (X,), ``y`` (Y,): the grid; ``field`` (Y, X, 2): the vector at (x[i], y[j]) is
     ``field[j, i]``. A point where it is zero gets no arrow. ValueError where shapes disagree.
     """
-    x, y, field = (np.asarray(values, dtype=np.float64) for values in (x, y, field))
+    x, y = (np.atleast_1d(guards.finite(name, v)) for name, v in (("x", x), ("y", y)))
+    field = guards.finite("field", field)
     if field.shape != (len(y), len(x), 2):
         raise ValueError(f"field has shape {field.shape}; x and y say {(len(y), len(x), 2)}")
     size = np.linalg.norm(field, axis=-1)
@@ -128,7 +146,7 @@ def pendulum_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
 
     ``obs`` (T, 3): cosine and sine of the angle from the top (to the left), angular velocity.
     """
-    for ax, t in zip(axes, times, strict=True):
+    for ax, t in _frames(axes, obs, times, 3):
         cos, sin = float(obs[t, 0]), float(obs[t, 1])
         ax.plot([0, -sin], [0, cos], color=COLOURS["amber"], linewidth=6, solid_capstyle="round")
         ax.plot(0, 0, "o", color=COLOURS["black"], markersize=4)
@@ -143,7 +161,7 @@ def car_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
     ``obs`` (T, 2): position and velocity; the arrow points along the velocity.
     """
     x = np.linspace(-1.2, 0.6, 100)
-    for ax, t in zip(axes, times, strict=True):
+    for ax, t in _frames(axes, obs, times, 2):
         position, velocity = float(obs[t, 0]), float(obs[t, 1])
         ax.plot(x, np.sin(3 * x), color=COLOURS["black"], linewidth=1)
         ax.plot([0.5, 0.5], [np.sin(1.5), np.sin(1.5) + 0.5], color=COLOURS["green"], linewidth=2)
@@ -158,7 +176,8 @@ def car_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
     """The slope of the least-squares line through (log x, log y): the exponent of a power law."""
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(x) < 2 or not (np.all(x > 0) and np.all(y > 0)):
+    x, y = guards.reals("x", x), guards.reals("y", y)
+    good = x.ndim == 1 and x.shape == y.shape and len(set(x)) > 1
+    if not good or not all(np.all((v > 0) & (v < np.inf)) for v in (x, y)):
         raise ValueError(f"a slope on log-log axes needs two or more positive pairs; got {x}, {y}")
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])

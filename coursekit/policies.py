@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coursekit import guards
+
 Params = dict[str, Tensor]
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
 LOG_2PI = math.log(2 * math.pi)
@@ -23,6 +25,7 @@ def init_layers(rng: np.random.Generator, sizes: tuple[int, ...]) -> Params:
 
     Layer by layer, weight before bias, as in ``torch.nn.Linear``: w0 (out, in), b0 (out,), w1, …
     """
+    guards.instance("rng", rng, np.random.Generator, "np.random.default_rng(0)")
     params = {}
     for k, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         bound = 1 / fan_in**0.5
@@ -33,7 +36,10 @@ def init_layers(rng: np.random.Generator, sizes: tuple[int, ...]) -> Params:
 
 def network(params: Params, obs: Tensor, layers: int, activation: str) -> Tensor:
     """``layers`` affine maps with the activation between them; (…, O) -> (…, outputs)."""
-    layer = torch.as_tensor(obs)
+    guards.instance("w0", params.get("w0"), Tensor, "policy.init(rng)['w0']")
+    layer, weights = torch.as_tensor(obs, dtype=params["w0"].dtype), params["w0"].shape
+    if layer.shape[-1:] != weights[1:]:
+        raise ValueError(f"obs have shape {tuple(layer.shape)}; the last axis must be {weights[1]}")
     for k in range(layers):
         layer = layer @ params[f"w{k}"].T + params[f"b{k}"]
         if k < layers - 1:
@@ -49,13 +55,26 @@ def logp_from_logits(logits: Tensor, action: Tensor) -> Tensor:
             f"actions have shape {tuple(action.shape)}; logits of shape {tuple(logits.shape)} "
             f"need {tuple(logits.shape[:-1])}"
         )
+    guards.below("actions", action, logits.shape[-1])
     return torch.log_softmax(logits, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
 
 def draw(logits: Tensor, u: float) -> int:
     """The action drawn by inverse CDF from one uniform number u in [0, 1); (A,) -> int."""
-    inner = torch.softmax(torch.as_tensor(logits), -1).cumsum(-1)[:-1]
+    guards.number("u", u)
+    logits = torch.as_tensor(logits, dtype=torch.float64)
+    if logits.ndim != 1 or not 0 <= u < 1 or logits.isnan().any():
+        raise ValueError(f"logits {logits} must be (A,) without NaN, and u {u} in [0, 1)")
+    inner = torch.softmax(logits, -1).cumsum(-1)[:-1]
     return int((inner <= u).sum())
+
+
+def _sizes(policy: SoftmaxPolicy | GaussianPolicy, outputs: str) -> None:
+    """ValueError where a network of these sizes can not be."""
+    guards.count("obs_size", policy.obs_size)
+    guards.count(outputs, getattr(policy, outputs))
+    guards.widths("hidden", policy.hidden)
+    guards.one_of("activation", policy.activation, sorted(ACTIVATIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +84,24 @@ class TablePolicy:
     states: int
     actions: int
 
+    def __post_init__(self) -> None:
+        guards.count("states", self.states)
+        guards.count("actions", self.actions)
+
     def init(self, rng: np.random.Generator) -> Params:
+        guards.instance("rng", rng, np.random.Generator, "np.random.default_rng(0)")
         theta = rng.normal(size=(self.states, self.actions))
         return {"theta": torch.tensor(theta, requires_grad=True)}
 
     def logits(self, params: Params, obs: Tensor) -> Tensor:
         """(…) integer states -> (…, A)."""
-        return params["theta"][torch.as_tensor(obs)]
+        obs = torch.as_tensor(obs)
+        guards.below("obs", obs, self.states)
+        guards.instance("theta", theta := params.get("theta"), Tensor, "policy.init(rng)['theta']")
+        if theta.shape != (self.states, self.actions):
+            need = (self.states, self.actions)
+            raise ValueError(f"theta has shape {tuple(theta.shape)}; this policy needs {need}")
+        return theta[obs]
 
     def logp(self, params: Params, obs: Tensor, action: Tensor) -> Tensor:
         """(…), (…) -> (…)."""
@@ -86,6 +116,9 @@ class SoftmaxPolicy:
     actions: int
     hidden: tuple[int, ...] = (64,)
     activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        _sizes(self, "actions")
 
     def init(self, rng: np.random.Generator) -> Params:
         return init_layers(rng, (self.obs_size, *self.hidden, self.actions))
@@ -111,6 +144,9 @@ class GaussianPolicy:
     action_size: int
     hidden: tuple[int, ...] = (64,)
     activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        _sizes(self, "action_size")
 
     def init(self, rng: np.random.Generator) -> Params:
         params = init_layers(rng, (self.obs_size, *self.hidden, self.action_size))
@@ -145,19 +181,18 @@ def policy_for(env, hidden: tuple[int, ...] = (64,), activation: str = "relu") -
 
     Raises ValueError for an action space that is not Discrete or observations that are no vector.
     """
-    actions, obs = env.action_space, env.observation_space
+    if not hasattr(env, "action_space"):
+        raise ValueError(f"env {env!r} must be an environment, such as rollout.make('CartPole-v1')")
+    actions, obs, name = env.action_space, env.observation_space, getattr(env.spec, "id", env)
     # Discrete has n, no axes and a start; MultiBinary has an n too, but its actions are vectors.
     if not hasattr(actions, "n") or actions.shape or actions.start != 0:
         raise ValueError(
-            f"the softmax policy chooses among actions 0 … A−1; {env.spec.id} has {actions}. "
+            f"the softmax policy chooses among actions 0 … A−1; {name} has {actions}. "
             "Use an environment with a Discrete action space, CartPole-v1 for example"
         )
     if obs.shape is None or len(obs.shape) != 1:
-        raise ValueError(f"the policy reads a vector; {env.spec.id} observes {obs}")
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"activation {activation!r} is unknown; choose from: {', '.join(sorted(ACTIVATIONS))}"
-        )
+        raise ValueError(f"the policy reads a vector; {name} observes {obs}")
+    guards.widths("hidden", hidden)
     return SoftmaxPolicy(
         obs_size=obs.shape[0], actions=int(actions.n), hidden=tuple(hidden), activation=activation
     )

@@ -19,6 +19,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from tqdm import tqdm
 
+from coursekit import guards
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 PICTURES = {  # what the README shows: file -> notebook, cell
@@ -35,14 +37,20 @@ def find(names: list[str]) -> list[Path]:
     """Notebooks by path, stem or number (02 or 2), or all of them; ValueError if unknown."""
     every = sorted(NOTEBOOKS.glob("*.ipynb"))
     found = []
-    for name in names:
+    for name in guards.listed("notebooks", names, "['02']"):
         stem = Path(name).name.removesuffix(".ipynb")
-        hits = [path for path in every if path.stem == stem or path.stem[:2] == stem.zfill(2)]
+        number = stem.zfill(2) if stem.isdecimal() else None
+        hits = [path for path in every if path.stem == stem] or [
+            path for path in every if path.stem[:2] == number
+        ]
         if not hits:
             known = ", ".join(path.stem for path in every) or "none"
             raise ValueError(f"notebook {name!r} does not exist; the course has: {known}")
+        if len(hits) > 1:
+            several = ", ".join(path.stem for path in hits)
+            raise ValueError(f"notebook {name!r} is ambiguous: {several}; give the whole name")
         found += hits
-    return found or every
+    return list(dict.fromkeys(found)) or every
 
 
 def execute(names: list[str], to: Path | None = None, seed: int | None = None) -> int:
@@ -52,7 +60,14 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
     if seed and (to is None or to.resolve() == NOTEBOOKS):
         raise ValueError(f"--seed {seed} would change the committed outputs; add --to DIR")
     paths, folder = find(names), to or ROOT / "build"
-    folder.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        read(path)  # damage is said before the first one runs
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        why = f"{folder} can not be written to ({error.strerror})"
+        raise ValueError(f"{why}; give another folder by --to DIR") from error
     rows = [run(path, (to or NOTEBOOKS) / path.name, seed or 0, keep=to is None) for path in paths]
     (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(table(rows))
@@ -64,9 +79,18 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
     return int(any(row["error"] for row in rows))
 
 
+def read(path: Path) -> NotebookNode:
+    """The notebook in a file; ValueError where it holds none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:  # each kind of damage has a class of its own
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"{path} is damaged ({why}); `git checkout` brings it back") from error
+
+
 def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
     """Run one notebook and write it, unless it fails; a row of the summary."""
-    notebook, start, failed = nbformat.read(path, as_version=4), time.perf_counter(), []
+    notebook, start, failed = read(path), time.perf_counter(), []
     stored = {cell.id: cell.get("outputs") for cell in notebook.cells}
     with tempfile.TemporaryDirectory() as temporary:
         report = Path(temporary) / "report.jsonl"

@@ -6,6 +6,7 @@ Axes: ``B`` episodes, ``T`` time (the longest episode), ``O`` observation.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import gymnasium
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coursekit import policies
+from coursekit import guards, policies
 
 
 class Episodes(NamedTuple):
@@ -63,15 +64,29 @@ def make(env_id: str) -> gymnasium.Env:
     """``gymnasium.make``, the only place that makes environments; ValueError for an unknown id."""
     try:
         return gymnasium.make(env_id)
-    except gymnasium.error.Error as error:
+    except (gymnasium.error.Error, ImportError, TypeError) as error:
         raise ValueError(
             f"environment id {env_id!r} does not exist or can not be made: {error} "
             "(ids look like 'CartPole-v1'; `gymnasium.pprint_registry()` lists them)"
         ) from error
 
 
+@cache
+def checked_id(env_id: str) -> None:
+    """ValueError for an environment that does not exist or that the softmax policy can not serve.
+
+    A good one is made once in a process and remembered.
+    """
+    env = make(env_id)
+    policies.policy_for(env)
+    env.close()
+
+
 def make_lanes(env_id: str, streams: Sequence[np.random.SeedSequence]) -> list[Lane]:
     """One lane for each pair of streams (environment, actions), seeded once, kept over updates."""
+    streams = guards.listed("streams", streams, "np.random.SeedSequence(0).spawn(2)")
+    for stream in streams:
+        guards.instance("stream", stream, np.random.SeedSequence, "np.random.SeedSequence(0)")
     if not streams or len(streams) % 2:
         raise ValueError(f"{len(streams)} streams given; a lane needs two: environment, actions")
     lanes = []
@@ -84,6 +99,7 @@ def make_lanes(env_id: str, streams: Sequence[np.random.SeedSequence]) -> list[L
 
 def play(lane: Lane, policy: policies.SoftmaxPolicy, params: policies.Params) -> Episode:
     """One whole episode, from reset to terminated or truncated."""
+    guards.instance("lane", lane, Lane, "rollout.make_lanes(…)[0]")
     obs, _ = lane.env.reset()
     seen, actions, rewards, terminated, truncated = [], [], [], False, False
     while not (terminated or truncated):
@@ -98,23 +114,29 @@ def play(lane: Lane, policy: policies.SoftmaxPolicy, params: policies.Params) ->
 
 def stack(episodes: Sequence[Episode]) -> Episodes:
     """Pad episodes to the longest. ValueError: none, an empty one, unequal lists, bad rewards."""
+    episodes = guards.listed("episodes", episodes, "[rollout.play(…)]")
     if not episodes:
         raise ValueError("no episodes to stack; give at least one")
     for i, episode in enumerate(episodes):
+        guards.instance("episode", episode, Episode, "rollout.play(…)")
         n = len(episode.obs), len(episode.actions), len(episode.rewards)
         if 0 in n:
             raise ValueError(f"episode {i} is empty (obs, actions, rewards: {n}); leave it out")
         if len(set(n)) > 1:
             raise ValueError(f"episode {i} has unequal numbers of obs, actions, rewards: {n}")
-        if not np.isfinite(episode.rewards).all():
-            t = int(np.flatnonzero(~np.isfinite(episode.rewards))[0])
+        rewards = guards.reals(f"rewards of episode {i}", episode.rewards)
+        if not np.isfinite(rewards).all():
+            t = int(np.flatnonzero(~np.isfinite(rewards))[0])
             raise ValueError(f"episode {i} has reward {episode.rewards[t]} at t = {t}")
     B, T = len(episodes), max(len(episode.rewards) for episode in episodes)
     obs = np.zeros((B, T, *np.shape(episodes[0].obs[0])))
     actions, rewards = np.zeros((B, T), dtype=np.int64), np.zeros((B, T))
     for i, episode in enumerate(episodes):
         n = len(episode.rewards)
-        obs[i, :n], actions[i, :n], rewards[i, :n] = episode.obs, episode.actions, episode.rewards
+        if not all(guards.is_whole(action) for action in episode.actions):
+            raise ValueError(f"actions of episode {i} must be whole numbers, not {episode.actions}")
+        obs[i, :n] = guards.finite(f"obs of episode {i}", episode.obs)
+        actions[i, :n], rewards[i, :n] = episode.actions, episode.rewards
     lengths = np.array([len(episode.rewards) for episode in episodes])
     return Episodes(
         obs=torch.from_numpy(obs),

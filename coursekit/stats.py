@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from coursekit import guards
+
 Array = np.ndarray
 Statistic = Callable[..., Array]
 FEWEST = 4
@@ -60,7 +62,8 @@ def sliding(x: Array, y: Array, window: int) -> tuple[Array, Array, Array, Array
     upper quartiles, each (n − window + 1,). ValueError: a window that does not fit, x ≤ 0.
     """
     x, y = checked(x, -1), checked(y, -1)
-    if x.shape != y.shape or not FEWEST <= window <= len(x) or not (x > 0).all():
+    whole = guards.is_whole(window) and x.ndim == 1
+    if not whole or x.shape != y.shape or not FEWEST <= window <= len(x) or not (x > 0).all():
         raise ValueError(
             f"x and y of shapes {x.shape}, {y.shape} with a window of {window}: give two lists of "
             f"one length, x above 0, and a window from {FEWEST} to that length"
@@ -128,8 +131,7 @@ def equivalent(
     "Not equivalent" is no proof of a difference. ValueError: margin ≤ 0, and as above.
     Schuirmann 1987.
     """
-    if not 0 < margin < np.inf:
-        raise ValueError(f"margin {margin} must be above 0 and finite, in the units of the values")
+    guards.above_zero("margin", margin)
     found = paired_difference(a, b, seed, statistic, level, resamples)
     return Equivalence(bool(-margin < found.low and found.high < margin), *found)
 
@@ -143,10 +145,12 @@ def bootstrap(
     samples: tuple[Array, ...], statistic: Statistic, seed: int, level: float, resamples: int
 ) -> tuple[Array, Array]:
     """Percentile limits of statistic(*samples), resampled along the last axis, in pairs."""
+    guards.number("level", level)
     if not 0 < level < 1:
         raise ValueError(f"level {level} is outside (0, 1); 0.95 is the usual one")
-    if resamples < 1:
-        raise ValueError(f"resamples {resamples} is below 1; 2000 is the usual number")
+    guards.count("resamples", resamples)
+    if not callable(statistic):
+        raise ValueError(f"statistic {statistic!r} must be a function of (values, axis): np.mean")
     found = stats.bootstrap(
         samples,
         statistic,
@@ -157,14 +161,14 @@ def bootstrap(
         axis=-1,
         confidence_level=level,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(guards.checked_seed(seed)),
     )
     return tuple(found.confidence_interval)
 
 
 def checked(values: Array, axis: int) -> Array:
     """``values`` as float64; ValueError where they are too few along ``axis`` or are not finite."""
-    values = np.asarray(values, dtype=np.float64)
+    values = guards.reals("values", values)
     if values.ndim == 0 or values.shape[axis] < FEWEST:
         raise ValueError(
             f"values of shape {values.shape} have fewer than {FEWEST} along axis {axis}; "

@@ -20,7 +20,7 @@ OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(guards.Settings):
     """One training run, with the lesson's defaults. ValueError where a setting makes no sense."""
 
     env_id: str = "CartPole-v1"
@@ -38,8 +38,7 @@ class Config:
     activation: str = "relu"  # or "tanh"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.env_id, str):
-            raise ValueError(f"env_id {self.env_id!r} must be a name, such as 'CartPole-v1'")
+        guards.text("env_id", self.env_id, "'CartPole-v1'")
         losses.known(self.reduction)
         for name, known in (
             ("weight", losses.WEIGHTS),
@@ -54,12 +53,8 @@ class Config:
             guards.above_zero(name, getattr(self, name))
         for name in ("episodes", "updates"):
             guards.count(name, getattr(self, name))
-        widths = self.hidden if isinstance(self.hidden, tuple | list) else (0,)
-        if not all(guards.is_whole(width) and width > 0 for width in widths):
-            raise ValueError(
-                f"hidden {self.hidden!r} must be a tuple of layer widths, all above 0; "
-                "(64,) is one layer, () is none"
-            )
+        guards.widths("hidden", self.hidden)
+        rollout.checked_id(self.env_id)
         alone = self.standardise == "per_batch" and self.episodes == 1
         if self.weight == "whole_return" and (self.standardise == "per_episode" or alone):
             raise ValueError(

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from coursekit import guards
+
 OPERATORS = {
     "<": operator.lt,
     "<=": operator.le,
@@ -38,7 +40,8 @@ def equation(tag: str, lhs: Any, rhs: Any, atol: float = 1e-12) -> None:
     Takes numbers, arrays and tensors. Raises VerificationError naming the largest difference and
     where it is. Prints the tag and the bound alone, since the difference depends on the machine.
     """
-    largest, problem = _compare(lhs, rhs, float(atol))
+    guards.text("tag", tag, "'2.3'")
+    largest, problem = _compare(lhs, rhs, atol)
     _report("equation", tag, not problem, value=largest, bound=float(atol))
     if problem:
         raise VerificationError(f"equation {tag}{problem}")
@@ -47,13 +50,14 @@ def equation(tag: str, lhs: Any, rhs: Any, atol: float = 1e-12) -> None:
 
 def attempt(tag: str, lhs: Any, rhs: Any, atol: float = 1e-12) -> None:
     """As ``equation``, for "break it" cells: a difference is printed, not raised or reported."""
-    _, problem = _compare(lhs, rhs, float(atol))
+    _, problem = _compare(lhs, rhs, atol)
     print(f"✗ equation {tag}{problem}" if problem else f"✓ equation {tag}: still holds")
 
 
 def _compare(lhs: Any, rhs: Any, atol: float) -> tuple[float, str]:
     """The largest |lhs − rhs|, and what is wrong with it: an empty string where it is ≤ atol."""
-    left, right = (np.asarray(_plain(side), dtype=np.float64) for side in (lhs, rhs))
+    guards.above_zero("atol", atol)
+    left, right = guards.reals("the left side", lhs), guards.reals("the right side", rhs)
     if left.shape != right.shape:
         return math.nan, f": the left side has shape {left.shape}, the right side {right.shape}"
     if not left.size:
@@ -80,20 +84,26 @@ def claim(tag: str, value: float, op: str, bound: float, *, scale: float | None 
     The margin |bound − value|, in units of ``scale`` (default |bound|, or 1 where that is zero),
     goes to the report. Raises VerificationError where the claim fails, NaN included.
     """
-    if op not in OPERATORS:
-        raise ValueError(f"operator {op!r} is unknown; choose from: {', '.join(OPERATORS)}")
-    value, bound = float(_plain(value)), float(_plain(bound))
+    guards.text("tag", tag, "'6.2'")
+    guards.one_of("operator", op, OPERATORS)
+    value, bound = _number("value", value), _number("bound", bound)
+    guards.finite("bound", bound)
+    unit = abs(bound) or 1.0
+    if scale is not None:
+        guards.above_zero("scale", unit := _number("scale", scale))
     holds = bool(OPERATORS[op](value, bound))
-    unit = 0.0 if scale is None else float(_plain(scale))
-    margin = abs(bound - value) / (unit or abs(bound) or 1.0)
+    margin = abs(bound - value) / unit
     _report("claim", tag, holds, value=value, op=op, bound=bound, margin=margin)
     if not holds:
         raise VerificationError(f"claim {tag} does not hold: {value:.6g} {op} {bound:g} is false")
     print(f"✓ claim {tag}: the measured value is {op} {bound:g}")
 
 
-def _plain(side: Any) -> Any:
-    return side.detach().numpy() if hasattr(side, "detach") else side
+def _number(name: str, value: Any) -> float:
+    array = guards.reals(name, value)
+    if array.ndim:
+        raise ValueError(f"{name} has shape {array.shape}; a claim is about one number")
+    return float(array)
 
 
 def _report(kind: str, tag: str, holds: bool, **numbers: Any) -> None:

@@ -3,6 +3,8 @@
 B = 2 episodes of 3 and 1 steps or B = 3 of 2, 4 and 1; every expected number is written out.
 """
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -162,7 +164,7 @@ class UpdatedFirst(baselines.RunningMean):
 
 class MeanOfAllWeights(baselines.RunningMean):
     def update(self, weight, mask):
-        super().update(np.full((1, 1), weight[mask].mean()), mask)
+        super().update(np.full(mask.shape, weight[mask].mean()), mask)
 
 
 class PaddingCounts(baselines.PerTimeStep):
@@ -223,6 +225,13 @@ def test_standardised_weights_are_what_they_are_by_hand(name, array):
     np.testing.assert_allclose(result, BY_HAND[name], atol=1e-7)
     assert np.abs(np.asarray(result) - BY_HAND[name]).max() > 1e-12  # the 1e-8 is there
     np.testing.assert_array_equal(np.asarray(result)[1, 1:], [0, 0])
+
+
+@both_libraries
+@every_way
+def test_weights_that_differ_by_little_are_standardised_like_any_others(name, array):
+    result = baselines.STANDARDISE[name](array([[1001.0, 999.0]]), array([[True, True]]))
+    np.testing.assert_allclose(result, [[1, -1]], rtol=1e-7)
 
 
 @both_libraries
@@ -341,6 +350,35 @@ def test_the_numbers_by_hand_reject_a_standardising_with_one_mistake(fault):
     weight, mask = np.array(WEIGHT), np.array(MASK)
     assert np.allclose(with_fault(None)(weight, mask), BY_HAND["per_batch"], atol=1e-7)
     assert not np.allclose(with_fault(fault)(weight, mask), BY_HAND["per_batch"], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "learn",
+    [baselines.per_episode, baselines.per_batch]
+    + [
+        lambda w, m, kind=kind: kind().update(w, m)
+        for kind in (baselines.RunningMean, baselines.PerTimeStep)
+    ],
+    ids=["per_episode", "per_batch", "running_mean", "per_time_step"],
+)
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.ones((2, 2)), "weights have shape (2, 3) and mask (2, 2); both must end in the same"),
+        (np.ones(3), "weights have shape (2, 3) and mask (3,); both must end in the same"),
+        ([[1, 1, 0], [0, 0, 0]], "an episode is empty: lengths [2, 0]; leave it out"),
+        (np.full((2, 3), 0.5), "the mask must be True or False at every step"),
+    ],
+)
+def test_a_mask_that_does_not_fit_the_weights_is_refused(learn, mask, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        learn(np.array(WEIGHT), np.array(mask))
+
+
+@every_way
+def test_weights_and_mask_are_of_one_library(name):
+    with pytest.raises(ValueError, match=r"mixed \(weights Tensor, mask ndarray\)"):
+        baselines.STANDARDISE[name](torch.tensor(WEIGHT), np.array(MASK))
 
 
 def test_without_the_guard_equal_weights_would_make_noise():

@@ -255,6 +255,33 @@ def test_a_forgotten_return_is_told_from_an_untouched_stub():
     assert verdict(FUNCTION, forgotten) == "not yet: it returns None; is there a `return`?"
 
 
+def test_a_function_without_a_body_to_look_at_is_no_stub():
+    total = Exercise(solution=sum, wrong={}, cases=lambda: [([1.0, 2.0],)])
+    assert verdict(total, [].extend) == "not yet: it returns None; is there a `return`?"
+
+
+def test_an_answer_that_leaves_python_is_a_sentence_and_the_notebook_goes_on(nb77, capsys):
+    checks.check("77.2", lambda weights, power: sys.exit(3))
+    assert "not yet: it stops with SystemExit: 3, for weights =" in capsys.readouterr().out
+
+
+def test_an_answer_that_leaves_python_only_when_asked_again_is_a_sentence(nb77, capsys):
+    calls = iter([np.array([9.0]), np.array([9.0])])
+    checks.check("77.2", lambda weights, power: next(calls, None) or sys.exit("enough"))
+    assert "the check itself stopped with SystemExit: enough" in capsys.readouterr().out
+
+
+def test_a_right_answer_in_double_precision_must_be_right_to_nine_digits():
+    assert verdict(FUNCTION, lambda w, p: normalise(w, p) * (1 + 1e-6)) != "correct"
+    assert verdict(FUNCTION, lambda w, p: normalise(w, p) * (1 + 1e-11)) == "correct"
+
+
+def test_a_short_array_is_shown_whole():
+    twelve = Exercise(solution=np.arange, wrong={}, cases=lambda: [(12,)])
+    shown = "[11. 10.  9.  8.  7.  6.  5.  4.  3.  2.  1.  0.]"
+    assert shown in verdict(twelve, lambda n: np.arange(n)[::-1])
+
+
 def test_a_right_answer_in_single_precision_is_right():
     assert verdict(FUNCTION, lambda w, p: np.float32(normalise(w, p))) == "correct"
     assert verdict(FUNCTION, lambda w, p: np.float32(normalise(w, p) * 1.001)) != "correct"

@@ -226,8 +226,6 @@ def test_every_choice_of_a_config_is_known_to_the_compiled_loop():
         ([1], -0.1, {}, "lr [-0.1] must be above 0 and finite"),
         ([1, 2], [0.1, float("nan")], {}, "lr [0.1 nan] must be above 0 and finite"),
         ([1], float("inf"), {}, "lr [inf] must be above 0 and finite"),
-        ([1], None, {"env_id": "Pendulum-v1"}, "Pendulum-v1 has no discrete actions; the softmax"),
-        ([1], None, {"env_id": "CartPole-v0"}, "environment 'CartPole-v0' is not compiled; choose"),
         ([1], None, {"hidden": (8, 8)}, "hidden (8, 8): compiled for one hidden layer; use train"),
         ([1], None, {"hidden": ()}, "hidden (): compiled for one hidden layer; use train.train"),
         ([4, -1], None, {}, "seed -1 must be a whole number, 0 or above"),
@@ -242,6 +240,33 @@ def test_every_choice_of_a_config_is_known_to_the_compiled_loop():
 def test_bad_input_is_refused_with_what_was_given(seeds, lr, change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         compiled.train_many(train.Config(**change), seeds, lr)
+
+
+def test_an_environment_that_is_not_compiled_is_refused():
+    with pytest.warns(DeprecationWarning, match="out of date"):
+        config = train.Config(env_id="CartPole-v0")
+    with pytest.raises(ValueError, match="environment 'CartPole-v0' is not compiled; choose"):
+        compiled.train_many(config, [0])
+
+
+@pytest.mark.parametrize("config", [{"lr": 0.1}, None, train.Config, "CartPole-v1"])
+def test_settings_that_are_no_config_are_refused(config):
+    message = f"config {config!r} is no Config; give one, such as train.Config(lr=0.01)"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        compiled.train_many(config, [0])
+
+
+@pytest.mark.parametrize("threads", [0, -3, 1.5, True, "2"])
+def test_a_number_of_threads_that_is_none_is_refused(threads):
+    with pytest.raises(ValueError, match=f"threads {threads!r} must be a whole number, 1 or more"):
+        compiled.train_many(train.Config(updates=1), [0], threads=threads)
+
+
+@pytest.mark.parametrize("lr", ["x", None, [0.1, "x"]])
+def test_a_rate_that_is_no_number_is_refused_with_what_was_given(lr):
+    lr = [None] if lr is None else lr  # None alone means the config's own
+    with pytest.raises(ValueError, match=re.escape(f"lr {lr!r} must be a number or an array of")):
+        compiled.train_many(train.Config(updates=1), [0, 1], lr)
 
 
 # --- Mutants: the sources with one thing changed, run as plain Python against the same oracle.

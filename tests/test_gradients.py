@@ -1,6 +1,7 @@
 """Flat gradients and their exact expectation, against autograd, enumeration and plain loops."""
 
 import math
+import re
 from functools import partial
 
 import numpy as np
@@ -70,6 +71,19 @@ def test_each_step_has_its_own_gradient_and_padding_has_none():
         np.testing.assert_allclose(steps[i, t], own, atol=1e-15)
 
 
+@pytest.mark.parametrize("loss", [1.0, np.float64(1), torch.tensor(1.0), None])
+def test_a_loss_that_depends_on_no_parameter_is_refused(loss):
+    with pytest.raises(ValueError, match=re.escape(f"the loss {loss!r} depends on no parameter")):
+        gradients.gradient(loss, network()[0])
+
+
+@pytest.mark.parametrize("function", [gradients.per_step, gradients.per_episode])
+@pytest.mark.parametrize("shape", [(), (4,), (0, 4), (2, 3, 4)])
+def test_losses_that_are_not_one_batch_are_refused(function, shape):
+    with pytest.raises(ValueError, match=r"(?s)losses .* must be a tensor \(B, T\), neither"):
+        function(torch.zeros(shape), network()[0])
+
+
 def test_a_loss_that_is_no_scalar_is_refused_with_its_shape():
     params, values = network()
     with pytest.raises(ValueError, match=r"the loss has shape \(2, 4\); reduce it to a scalar"):
@@ -91,6 +105,27 @@ def test_a_multiple_shows_in_the_norm_ratio_and_only_its_sign_in_the_cosine(fact
     a = np.random.default_rng(0).normal(size=7)
     assert gradients.cosine(factor * a, a) == pytest.approx(math.copysign(1, factor), abs=1e-14)
     assert gradients.norm_ratio(factor * a, a) == pytest.approx(abs(factor), abs=1e-13)
+
+
+def test_a_cosine_is_never_above_one_whatever_the_rounding():
+    rows = np.random.default_rng(0).normal(size=(200, 7))
+    assert any(a @ a / np.linalg.norm(a) ** 2 > 1 for a in rows)  # what clipping is for
+    assert max(gradients.cosine(a, a) for a in rows) == 1
+    assert min(gradients.cosine(a, -a) for a in rows) == -1
+
+
+@pytest.mark.parametrize("function", [gradients.cosine, gradients.norm_ratio])
+def test_gradients_of_unequal_sizes_are_not_compared(function):
+    with pytest.raises(ValueError, match="the gradients have 6 and 4 entries; compare like with"):
+        function(np.ones((2, 3)), torch.ones(4))
+    assert function(np.ones((2, 3)), torch.ones(6)) == pytest.approx(1)  # a table and its vector
+
+
+@pytest.mark.parametrize("function", [gradients.cosine, gradients.norm_ratio])
+@pytest.mark.parametrize("wrong", [None, "a", [None]])
+def test_what_is_no_gradient_is_refused(function, wrong):
+    with pytest.raises(ValueError, match=r"b .* must be a number or an array of numbers"):
+        function(np.ones(1), wrong)
 
 
 def test_the_cosine_with_zero_is_not_a_number():
@@ -144,6 +179,33 @@ def test_the_expected_gradient_leaves_theta_alone():
     np.testing.assert_array_equal(theta, THETA["toll_bridge"])
 
 
+def test_logp_is_zero_in_the_padding_that_a_loss_sees():
+    def without_mask(logp, rewards, mask, gamma):
+        assert not logp[~mask].any()
+        return -logp.sum((-2, -1))  # rewards and mask forgotten
+
+    def with_mask(logp, rewards, mask, gamma):
+        return -(logp * mask).sum((-2, -1))
+
+    theta = THETA["toll_bridge"]
+    forgotten, remembered = (
+        gradients.expected_gradient(loss, PROCESSES[0], theta, 0.9)
+        for loss in (without_mask, with_mask)
+    )
+    np.testing.assert_array_equal(forgotten, remembered)
+
+
+def test_one_episode_is_what_is_expected_where_nothing_is_said():
+    seen = []
+
+    def loss(logp, rewards, mask, gamma):
+        seen.append(mask.shape)
+        return losses.reinforce(logp, rewards, mask, gamma)
+
+    gradients.expected_gradient(loss, PROCESSES[0], THETA["toll_bridge"], 0.9)
+    assert seen == [(8, 1, 3)]
+
+
 @pytest.mark.parametrize("shape", [(2, 3), (3, 2), (2,)])
 def test_theta_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"theta has shape .*; toll_bridge needs \(2, 2\)"):
@@ -156,3 +218,17 @@ def test_a_loss_that_reduces_over_the_batches_too_is_refused_with_its_shape():
 
     with pytest.raises(ValueError, match=r"returned shape \(\) for 64 batches of shape \(2, 3\)"):
         gradients.expected_gradient(loss, PROCESSES[0], THETA["toll_bridge"], 0.9, episodes=2)
+
+
+@pytest.mark.parametrize("value", [None, 0.0, "x"])
+def test_a_loss_that_returns_no_tensor_is_refused(value):
+    with pytest.raises(ValueError, match=r"the loss returned shape \(\) for 8 batches"):
+        gradients.expected_gradient(lambda *args: value, PROCESSES[0], THETA["toll_bridge"], 0.9)
+
+
+def test_a_loss_without_logp_is_refused():
+    def loss(logp, rewards, mask, gamma):
+        return losses.reinforce(logp.detach(), rewards, mask, gamma)
+
+    with pytest.raises(ValueError, match=r"(?s)which has no gradient; make it from logp"):
+        gradients.expected_gradient(loss, PROCESSES[0], THETA["toll_bridge"], 0.9)

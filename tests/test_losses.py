@@ -1,5 +1,6 @@
 """Returns, step losses and reductions, on NumPy and torch, by hand and by plain loops."""
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -106,6 +107,22 @@ def test_a_reward_that_is_no_number_is_refused(array, weight, bad):
         weight(array([[1.0, bad, 2.0]]), 0.9)
 
 
+@pytest.mark.parametrize("rewards", [[1.0, 2.0], 3.0, None, np.array(1.0), np.zeros((2, 0))])
+def test_rewards_that_are_no_array_over_time_are_refused(rewards):
+    for weight in losses.WEIGHTS.values():
+        with pytest.raises(
+            ValueError, match=r"rewards must be an array or a tensor \(…, T\)"
+        ) as said:
+            weight(rewards, 0.9)
+        assert repr(rewards) in str(said.value)
+
+
+@pytest.mark.parametrize("gamma", ["0.9", None, True, [0.9], torch.tensor(0.9)])
+def test_a_gamma_that_is_no_number_is_refused(gamma):
+    with pytest.raises(ValueError, match=re.escape(f"gamma {gamma!r} must be a number")):
+        losses.reward_to_go(np.ones(3), gamma)
+
+
 @both_libraries
 def test_step_losses_are_minus_logp_times_weight_and_zero_in_padding(array):
     logp = array([[-0.5, -2.0, -0.1, -0.7], [-1.5, -0.2, -0.3, -0.4]])
@@ -201,7 +218,7 @@ def test_constant_is_the_sum_over_its_divisor(divisor):
 
 @pytest.mark.parametrize("divisor", [0.0, -2.0, float("nan")])
 def test_a_divisor_that_is_not_positive_is_refused(divisor):
-    with pytest.raises(ValueError, match=f"divisor {divisor} is not above 0"):
+    with pytest.raises(ValueError, match=f"divisor {divisor} must be above 0 and finite"):
         losses.constant(np.array(LOSSES), np.array(MASK), divisor)
 
 
@@ -220,9 +237,54 @@ def test_a_mask_of_another_shape_is_refused_with_both_shapes(name, shape):
         losses.REDUCTIONS[name](np.array(LOSSES), np.ones(shape, dtype=bool))
 
 
-def test_a_single_episode_without_its_axis_is_refused():
-    with pytest.raises(ValueError, match=r"losses have shape \(3,\) and mask \(3,\)"):
-        losses.sum_(np.ones(3), np.ones(3, dtype=bool))
+@pytest.mark.parametrize("shape", [(3,), (0, 3)])
+def test_a_single_episode_without_its_axis_and_no_episode_at_all_are_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f"losses have shape {shape} and mask {shape}")):
+        losses.sum_(np.ones(shape), np.ones(shape, dtype=bool))
+
+
+@every_reduction
+@pytest.mark.parametrize(
+    ("values", "mask", "message"),
+    [
+        (LOSSES, np.array(MASK), f"losses {LOSSES} must be an array or a tensor"),
+        (np.array(LOSSES), MASK, f"mask {MASK} must be an array or a tensor"),
+        (np.array(LOSSES), None, "mask None must be an array or a tensor"),
+        (torch.tensor(LOSSES), np.array(MASK), "mixed (losses Tensor, mask ndarray)"),
+        (np.array(LOSSES), torch.tensor(MASK), "mixed (losses ndarray, mask Tensor)"),
+        (np.array(LOSSES), np.array(MASK) * 0.5, "the mask must be True or False at every step"),
+    ],
+)
+def test_lists_and_mixed_libraries_and_masks_of_halves_are_refused(name, values, mask, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        losses.REDUCTIONS[name](values, mask)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_step_losses_of_lists_or_of_mixed_libraries_are_refused(which):
+    names, parts = ("logp", "weight", "mask"), [np.ones((2, 3))] * 3
+    parts[which] = [[1.0, 2.0]]
+    with pytest.raises(ValueError, match=rf"{names[which]} \[\[1.0, 2.0\]\] must be an array"):
+        losses.step_losses(*parts)
+    parts[which] = torch.ones(2, 3)
+    with pytest.raises(ValueError, match=rf"mixed \(.*{names[which]} Tensor"):
+        losses.step_losses(*parts)
+
+
+@pytest.mark.parametrize("reduction", ["loop", *losses.REDUCTIONS])
+@pytest.mark.parametrize(
+    "values", [np.ones((2, 3)), torch.ones(2, 3), torch.ones(2, 2, 3, requires_grad=True), None]
+)
+def test_backward_refuses_what_has_no_gradient_and_what_is_not_one_batch(reduction, values):
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"must be a tensor \(B, T\) with a gradient"):
+        losses.backward(values, mask, reduction)
+
+
+@pytest.mark.parametrize("divisor", ["100", None, True, float("inf")])
+def test_a_divisor_that_is_no_finite_number_is_refused(divisor):
+    with pytest.raises(ValueError, match=re.escape(f"divisor {divisor!r} must be")):
+        losses.constant(np.array(LOSSES), np.array(MASK), divisor)
 
 
 def test_an_unknown_reduction_is_refused_with_the_known_ones():
@@ -316,6 +378,7 @@ def test_backward_refuses_an_empty_episode(reduction):
     mask = torch.tensor([[True, True, True], [False, False, False]])
     with pytest.raises(ValueError, match=r"an episode is empty: lengths \[3, 0\]"):
         losses.backward(values, mask, reduction)
+    assert values.grad is None  # nothing was added before it was seen
 
 
 @pytest.mark.parametrize("reduction", sorted(losses.REDUCTIONS))
@@ -333,6 +396,67 @@ def test_reinforce_is_minus_logp_times_reward_to_go_reduced(array, reduction):
     }
     value = losses.reinforce(array(logp), array(rewards), array(MASK), 0.5, reduction)
     assert float(value) == pytest.approx(by_hand[reduction], abs=1e-14)
+
+
+GAMMA, LOGP, REWARDS = 0.5, [[-0.5, -2.0, -0.1], [-1.5, -0.7]], [[1.0, 2.0, -4.0], [5.0, 3.0]]
+
+
+def to_go(rewards, gamma):
+    n = len(rewards)
+    return np.array([sum(gamma ** (k - t) * rewards[k] for k in range(t, n)) for t in range(n)])
+
+
+def so_far(rewards):
+    return [sum(GAMMA ** (t - k) * rewards[k] for k in range(t + 1)) for t in range(len(rewards))]
+
+
+def first_ones(rewards):
+    n = len(rewards)
+    return [sum(GAMMA**k * rewards[k] for k in range(n - t)) for t in range(n)]
+
+
+def standard(returns):
+    return (returns - returns.mean()) / (returns.std() + 1e-8)
+
+
+# What each wrong variant puts in the place of G_t, from the rewards of one episode.
+INSTEAD_OF_RETURNS = {
+    "wrong_sign": lambda r: -to_go(r, GAMMA),
+    "returns_from_start": first_ones,
+    "past_rewards": so_far,
+    "next_return": lambda r: [*to_go(r, GAMMA)[1:], 0.0],
+    "immediate_reward": lambda r: r,
+    "gamma_missing": lambda r: to_go(r, 1.0),
+    "gamma_twice": lambda r: to_go(r, GAMMA**2),
+    "centred_per_episode": lambda r: to_go(r, GAMMA) - to_go(r, GAMMA).mean(),
+    "standardised_per_episode": lambda r: standard(to_go(r, GAMMA)),
+}
+
+
+def bug_by_hand(bug):
+    """The mean over the two episodes of what the bug makes of each, one step at a time."""
+    found = []
+    for logp, rewards in zip(LOGP, REWARDS, strict=True):
+        n, G = len(rewards), to_go(rewards, GAMMA)
+        w = INSTEAD_OF_RETURNS.get(bug, lambda r: to_go(r, GAMMA))(rewards)
+        total = -sum(logp[t] * w[t] for t in range(n))
+        if bug == "no_log":
+            total = -sum(np.exp(logp[t]) * w[t] for t in range(n))
+        if bug == "mean_logp_times_sum_return":
+            total = -sum(logp) / n * sum(G)
+        found.append(total / {"episode_mean": n, "mask_forgotten": 3}.get(bug, 1))
+    return sum(found) / 2
+
+
+@pytest.mark.parametrize("bug", sorted(losses.BUGS))
+def test_a_wrong_variant_is_wrong_in_the_way_that_its_name_says(bug):
+    logp, rewards = (
+        torch.tensor([[*row, 0.0][:3] for row in rows], dtype=torch.float64)
+        for rows in (LOGP, REWARDS)
+    )
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    value = losses.BUGS[bug](logp, rewards, mask, GAMMA)
+    assert float(value) == pytest.approx(bug_by_hand(bug), abs=1e-12)
 
 
 @pytest.mark.parametrize("bug", sorted(losses.BUGS))

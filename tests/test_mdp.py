@@ -1,6 +1,7 @@
 """Exact processes: enumeration against dynamic programming, differences, autograd, hand counts."""
 
 import math
+import re
 import time
 
 import numpy as np
@@ -89,6 +90,30 @@ def test_enumeration_lists_what_a_plain_recursion_lists(process):
         (pytest.approx(p, abs=1e-14), path, ended)
         for p, path, ended in sorted(listing(process), key=lambda x: x[1:])
     ]
+
+
+def test_an_episode_that_ends_early_is_terminated_whatever_the_last_edge_of_the_table_is():
+    P = np.zeros((2, 2, 3))
+    P[0, 0, 2] = P[0, 1, 1] = P[1, 0, 2] = P[1, 1, 0] = 1  # the last edge goes on, to state 0
+    process = mdp.FiniteMDP(P=P, R=np.ones((2, 2)), rho=[1, 0], horizon=3)
+    every = mdp.enumerate_trajectories(process)
+    paths = {tuple(a[:n]): t for a, n, t in zip(*every[2:3], every.lengths, every[5], strict=True)}
+    assert paths == {(0,): True, (1, 0): True, (1, 1, 0): True, (1, 1, 1): False}
+
+
+def test_a_process_does_not_change_with_the_arrays_that_it_was_made_from():
+    P, R, rho = (x.copy() for x in (mdp.balance().P, mdp.balance().R, mdp.balance().rho))
+    process = mdp.FiniteMDP(P=P, R=R, rho=rho, horizon=5)
+    for array in (P, R, rho):
+        array[:] = 0
+    assert mdp.J(process, np.zeros((2, 2))) == mdp.J(mdp.balance(), np.zeros((2, 2))) > 0
+
+
+@pytest.mark.parametrize("function", [mdp.J, mdp.grad_J])
+def test_gamma_is_one_where_nothing_is_said(function):
+    theta = np.array([[0.3, -0.4], [1.1, 0.2]])
+    said, unsaid = function(mdp.toll_bridge(), theta, 1.0), function(mdp.toll_bridge(), theta)
+    np.testing.assert_array_equal(said, unsaid)
 
 
 def test_padding_of_trajectories_is_zero_and_the_mask_is_a_prefix():
@@ -302,6 +327,7 @@ def test_random_process_is_the_same_for_the_same_generator_and_another_for_anoth
     np.testing.assert_array_equal(first.P, again.P)
     np.testing.assert_array_equal(first.R, again.R)
     assert not np.allclose(first.R, other.R)
+    assert not np.allclose(first.rho, other.rho)
 
 
 def build(**change):
@@ -325,13 +351,22 @@ def test_the_parts_that_the_bad_ones_are_made_from_are_good():
         ({"rho": [0.5, 0.25, 0.25]}, r"rho has shape \(3,\); P says \(2,\)"),
         ({"rho": [0.5, 0.4]}, "rho must be ≥ 0 and add to 1"),
         ({"rho": [1.5, -0.5]}, "rho must be ≥ 0 and add to 1"),
-        ({"rho": [np.nan, 1]}, "rho must be ≥ 0 and add to 1"),
+        ({"rho": [np.nan, 1]}, "rho holds a NaN or an infinity: .*nan"),
         ({"P": np.full((2, 3, 3), 0.3)}, r"P must be ≥ 0 and add to 1 .* 0\.3"),
-        ({"P": np.full((2, 3, 3), np.nan)}, "P must be ≥ 0 and add to 1"),
+        ({"P": np.full((2, 3, 3), np.nan)}, "P holds a NaN or an infinity: .*nan"),
         ({"R": np.full((2, 3), np.nan)}, "R holds a NaN or an infinity: .*nan"),
         ({"R": np.full((2, 3), np.inf)}, "R holds a NaN or an infinity: .*inf"),
-        ({"horizon": 0}, "horizon 0 is below 1"),
-        ({"horizon": -3}, "horizon -3 is below 1"),
+        ({"horizon": 0}, "horizon 0 must be a whole number, 1 or more"),
+        ({"horizon": -3}, "horizon -3 must be a whole number, 1 or more"),
+        ({"horizon": 2.5}, "horizon 2.5 must be a whole number, 1 or more"),
+        ({"horizon": "3"}, "horizon '3' must be a whole number, 1 or more"),
+        ({"horizon": True}, "horizon True must be a whole number, 1 or more"),
+        ({"P": np.zeros((2, 0, 3)), "R": np.zeros((2, 0))}, r"P has shape \(2, 0, 3\)"),
+        ({"P": "P"}, "P 'P' must be a number or an array of numbers"),
+        ({"P": None}, "P None must be a number or an array of numbers"),
+        ({"R": [[1.0], [1.0, 2.0]]}, "R .* must be a number or an array of numbers"),
+        ({"R": [["a"] * 3] * 2}, "R .*'a'.* must be a number or an array of numbers"),
+        ({"rho": [1j, 0]}, "rho .* must be a number or an array of numbers"),
     ],
 )
 def test_a_process_that_makes_no_sense_is_refused_with_what_was_given(change, message):
@@ -344,6 +379,49 @@ def test_a_process_that_makes_no_sense_is_refused_with_what_was_given(change, me
 def test_gamma_outside_zero_to_one_is_refused(function, gamma):
     with pytest.raises(ValueError, match=rf"gamma {gamma} is outside \[0, 1\]"):
         function(mdp.toll_bridge(), np.zeros((2, 2)), gamma)
+
+
+@pytest.mark.parametrize("function", [mdp.J, mdp.grad_J])
+@pytest.mark.parametrize("gamma", ["0.9", None, True, [0.9], np.array([0.9, 0.8])])
+def test_a_gamma_that_is_no_number_is_refused(function, gamma):
+    with pytest.raises(ValueError, match=re.escape(f"gamma {gamma!r} must be a number")):
+        function(mdp.toll_bridge(), np.zeros((2, 2)), gamma)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_theta_that_is_not_finite_is_refused(bad):
+    process, theta = mdp.toll_bridge(), np.array([[0.0, bad], [0.0, 0.0]])
+    every = mdp.enumerate_trajectories(process)
+    for function, first in ((mdp.J, process), (mdp.grad_J, process), (mdp.logp, every)):
+        with pytest.raises(ValueError, match=f"(?s)theta holds a NaN or an infinity: .*{bad}"):
+            function(first, theta)
+
+
+def test_what_is_no_process_and_no_generator_is_refused():
+    theta = np.zeros((2, 2))
+    calls = (
+        lambda: mdp.J(theta, mdp.toll_bridge()),
+        lambda: mdp.grad_J("toll_bridge", theta),
+        lambda: mdp.enumerate_trajectories(None),
+        lambda: mdp.expected(theta, theta, lambda b: b.rewards[:, 0, 0]),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=r"(?s)process .* is no FiniteMDP; give one, such as"):
+            call()
+    with pytest.raises(ValueError, match=r"rng 3 is no Generator; give one, such as np\.random"):
+        mdp.random_process(3)
+
+
+@pytest.mark.parametrize("function", [mdp.logp, mdp.probability, mdp.scores])
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((1, 2), "states .* from 0 to 0"), ((2, 1), "actions .* from 0 to 0"), ((2,), "from 0 to 0")],
+)
+def test_trajectories_that_leave_the_table_are_refused(function, shape, message):
+    every = mdp.enumerate_trajectories(mdp.toll_bridge())
+    with pytest.raises(ValueError, match=r"(?s)theta's .*must be whole numbers") as said:
+        function(every, np.zeros(shape))
+    assert re.search(message, str(said.value))
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (3, 2), (2,), ()])
@@ -373,9 +451,11 @@ def test_an_estimator_of_the_wrong_shape_is_refused(wrong):
         mdp.expected(mdp.toll_bridge(), np.zeros((2, 2)), wrong)
 
 
-@pytest.mark.parametrize("episodes", [0, -1])
+@pytest.mark.parametrize("episodes", [0, -1, 1.5, 2.0, True, "2", None])
 def test_a_batch_of_no_episodes_is_refused(episodes):
-    with pytest.raises(ValueError, match=f"episodes {episodes} is below 1"):
+    with pytest.raises(
+        ValueError, match=f"episodes {episodes!r} must be a whole number, 1 or more"
+    ):
         mdp.batches(mdp.enumerate_trajectories(mdp.toll_bridge()), episodes)
 
 
@@ -390,3 +470,6 @@ def test_too_many_batches_are_refused_with_their_number():
     tau = mdp.enumerate_trajectories(mdp.toll_bridge())
     with pytest.raises(ValueError, match="9 episodes make 134,217,728 batches"):
         mdp.batches(tau, 9)
+    assert len(mdp.batches(tau, 2, limit=64).env_prob) == 64
+    with pytest.raises(ValueError, match="2 episodes make 64 batches, more than 63"):
+        mdp.batches(tau, 2, limit=63)

@@ -50,6 +50,23 @@ def test_show_rejects_an_alt_text_that_says_nothing_and_repeats_it(ax, shown):
     assert shown == []
 
 
+def test_show_takes_an_alt_text_of_five_words(ax, shown):
+    plots.show(ax.figure, alt="one two three four five")
+    assert len(shown) == 1
+
+
+@pytest.mark.parametrize("alt", [None, 3, ""])
+def test_show_refuses_an_alt_text_that_is_none(ax, shown, alt):
+    with pytest.raises(ValueError, match=f"alt text {alt!r} is too short"):
+        plots.show(ax.figure, alt=alt)
+
+
+@pytest.mark.parametrize("fig", [None, "figure"])
+def test_show_refuses_what_is_no_figure(fig):
+    with pytest.raises(ValueError, match=f"fig {fig!r} is no Figure; give one, such as the first"):
+        plots.show(fig, alt="one two three four five")
+
+
 # learning_curve: three learners, four updates, skewed so that the median is not the mean
 
 RETURNS = np.array([[0.0, 2.0, 4.0, 6.0], [1.0, 1.0, 1.0, 1.0], [10.0, 0.0, 2.0, 4.0]])
@@ -82,10 +99,31 @@ def test_a_window_of_one_changes_nothing_and_one_learner_is_its_own_median(ax):
     np.testing.assert_allclose(ax.lines[-1].get_ydata(), RETURNS[2])
 
 
-@pytest.mark.parametrize("window", [0, -1, 5])
+@pytest.mark.parametrize("window", [0, -1, 5, 1.5, "2"])
 def test_a_window_that_does_not_fit_is_repeated(ax, window):
     with pytest.raises(ValueError, match=f"window {window} does not fit 4 updates"):
         plots.learning_curve(ax, RETURNS, "sum", "black", window=window)
+
+
+def test_a_window_of_all_updates_leaves_one_point(ax):
+    plots.learning_curve(ax, RETURNS, "sum", "black", window=4)
+    assert ax.lines[-1].get_xdata().tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("returns", "message"),
+    [
+        (np.zeros((0, 3)), r"returns have shape \(0, 3\); they must be \(L, U\), L above 0"),
+        (np.zeros((2, 3, 4)), r"returns have shape \(2, 3, 4\); they must be \(L, U\)"),
+        (np.zeros((3, 0)), "window 1 does not fit 0 updates"),
+        ([[1.0, np.nan]], "returns holds a NaN or an infinity"),
+        ([[1.0, 2.0], [1.0]], "returns .* must be a number or an array of numbers"),
+        ("abc", "returns 'abc' must be a number or an array of numbers"),
+    ],
+)
+def test_returns_that_make_no_curve_are_refused(ax, returns, message):
+    with pytest.raises(ValueError, match=message):
+        plots.learning_curve(ax, returns, "sum", "black")
 
 
 # slope
@@ -104,6 +142,9 @@ def test_slope_is_the_exponent_of_a_power_law_whatever_the_factor(exponent):
         ([0.0, 1.0], [1.0, 2.0]),
         ([1.0, 2.0], [1.0, -2.0]),
         ([1.0, 2.0], [1.0, np.nan]),
+        ([1.0, 2.0], [1.0, np.inf]),
+        ([1.0, 2.0, 3.0], [1.0, 2.0]),
+        ([2.0, 2.0], [1.0, 3.0]),
     ],
 )
 def test_slope_needs_two_positive_pairs_and_repeats_what_it_got(x, y):
@@ -135,6 +176,19 @@ def test_the_strip_draws_cart_and_pole_where_the_observation_says():
     plt.close("all")
 
 
+@pytest.mark.parametrize("draw", [plots.cartpole_strip, plots.pendulum_strip, plots.car_strip])
+@pytest.mark.parametrize("times", [[0], [0, 1, 2], [0, 3], [0, -1], [0, 0.5]])
+def test_a_strip_refuses_times_that_do_not_fit_its_axes_or_the_episode(draw, times):
+    width = {plots.cartpole_strip: 4, plots.pendulum_strip: 3, plots.car_strip: 2}[draw]
+    _, axes = plt.subplots(1, 2)
+    with pytest.raises(ValueError, match=r"times .*(give one time for each|from 0 to 2)"):
+        draw(axes, np.zeros((3, width)), times)
+    with pytest.raises(ValueError, match=rf"and obs \(T, {width}\)"):
+        draw(axes, np.zeros((3, 5)), [0, 1])
+    assert not any(ax.lines or ax.patches for ax in axes)
+    plt.close("all")
+
+
 def test_rounding_leaves_no_minus_zero_and_gives_numbers_for_numbers():
     assert str(plots.rounded([-1e-9, 0.12345])) == "[0.     0.1234]"
     assert plots.rounded(0.126, 2) == 0.13
@@ -154,6 +208,7 @@ def test_a_vector_field_shows_directions_at_their_points_and_leaves_out_zeros(ax
     assert drawn.keys() == {(10, 1), (30, 1), (10, 2), (20, 2), (30, 2)}
     np.testing.assert_allclose(drawn[10, 1], (0.6, 0.8))
     np.testing.assert_allclose(drawn[30, 1], (0, -1))
+    assert arrows.pivot == "middle"  # centred on the points
     np.testing.assert_allclose(drawn[10, 2], (-1, 0))
     np.testing.assert_allclose(drawn[30, 2], (half, half))
 

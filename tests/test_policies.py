@@ -1,6 +1,7 @@
 """Policies: probabilities, initial weights, drawing by inverse CDF, the network by hand."""
 
 import math
+import re
 
 import gymnasium
 import numpy as np
@@ -63,6 +64,28 @@ def test_draw_inverts_the_distribution_function_at_its_exact_boundaries(u, actio
     inner = torch.softmax(logits, -1).cumsum(-1)[:-1]
     assert inner.tolist() == [0.25, 0.75]  # exact in binary
     assert policies.draw(logits, u) == action
+
+
+def test_draw_stays_among_the_actions_where_the_probabilities_add_to_less_than_one():
+    rows, u = torch.from_numpy(np.random.default_rng(0).normal(size=(200, 7))), math.nextafter(1, 0)
+    assert any(torch.softmax(row, -1).cumsum(-1)[-1] <= u for row in rows)  # rounding: below one
+    assert {policies.draw(row, u) for row in rows} == {6}
+
+
+@pytest.mark.parametrize(
+    ("logits", "u"),
+    [
+        (torch.zeros(3, 2), 0.5),
+        (torch.tensor(1.0), 0.5),
+        (torch.tensor([0.0, math.nan]), 0.5),
+        ([0.0, 0.0], 1.0),
+        ([0.0, 0.0], -0.1),
+        ([0.0, 0.0], math.nan),
+    ],
+)
+def test_draw_refuses_what_is_no_distribution_and_no_uniform_number(logits, u):
+    with pytest.raises(ValueError, match=r"(?s)logits .* must be \(A,\) without NaN, and u"):
+        policies.draw(logits, u)
 
 
 @pytest.mark.parametrize("u", [0.0, 0.5, math.nextafter(1, 0)])
@@ -191,9 +214,101 @@ def test_observations_that_are_no_vector_are_refused_with_the_id_and_the_space()
         policies.policy_for(gymnasium.make("FrozenLake-v1"))
 
 
+def test_what_is_no_environment_is_refused_with_what_to_give():
+    with pytest.raises(ValueError, match=r"env 'CartPole-v1' must be an environment, such as roll"):
+        policies.policy_for("CartPole-v1")
+
+
+def test_a_space_is_refused_where_the_environment_has_no_id_too():
+    env = gymnasium.make("Pendulum-v1").unwrapped
+    env.spec = None
+    with pytest.raises(ValueError, match=r"PendulumEnv.* has Box\("):
+        policies.policy_for(env)
+
+
 def test_an_unknown_activation_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="activation 'gelu' is unknown; choose from: relu, tanh"):
         policies.policy_for(gymnasium.make("CartPole-v1"), activation="gelu")
+
+
+SIZES = {
+    policies.TablePolicy: {"states": 3, "actions": 2},
+    policies.SoftmaxPolicy: {"obs_size": 4, "actions": 2},
+    policies.GaussianPolicy: {"obs_size": 4, "action_size": 2},
+}
+
+
+@pytest.mark.parametrize("kind", list(SIZES), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("size", [0, -1, 2.5, True, "2"])
+def test_a_policy_of_an_impossible_size_is_refused_when_it_is_made(kind, size):
+    for name in SIZES[kind]:
+        with pytest.raises(ValueError, match=f"{name} {size!r} must be a whole number, 1 or more"):
+            kind(**SIZES[kind] | {name: size})
+
+
+@pytest.mark.parametrize("kind", list(SIZES)[1:], ids=lambda kind: kind.__name__)
+def test_a_network_of_impossible_layers_is_refused_when_it_is_made(kind):
+    for hidden in (64, "64", (0,), (4.0,), None):
+        with pytest.raises(ValueError, match=re.escape(f"hidden {hidden!r} must be a tuple of")):
+            kind(**SIZES[kind], hidden=hidden)
+    with pytest.raises(ValueError, match="activation 'gelu' is unknown; choose from: relu, tanh"):
+        kind(**SIZES[kind], activation="gelu")
+
+
+def test_an_environment_with_layers_that_are_no_list_is_refused():
+    with pytest.raises(ValueError, match="hidden 64 must be a tuple of layer widths"):
+        policies.policy_for(gymnasium.make("CartPole-v1"), hidden=64)
+
+
+@pytest.mark.parametrize("kind", list(SIZES), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("rng", [0, None, torch.Generator()])
+def test_initial_weights_without_a_generator_of_numpy_are_refused(kind, rng):
+    with pytest.raises(
+        ValueError, match=r"rng .* is no Generator; give one, such as np\.random\.default"
+    ):
+        kind(**SIZES[kind]).init(rng)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int64, np.float64, list])
+def test_observations_of_any_type_of_number_give_the_same_logits(kind):
+    policy = policies.SoftmaxPolicy(obs_size=3, actions=2, hidden=(5,))
+    params, obs = policy.init(np.random.default_rng(1)), np.array([3.0, -1.0, 2.0])
+    given = list(obs) if kind is list else obs.astype(kind)
+    assert torch.equal(policy.logits(params, given), policy.logits(params, torch.from_numpy(obs)))
+
+
+def test_observations_and_parameters_that_do_not_fit_the_network_are_refused():
+    policy = policies.SoftmaxPolicy(obs_size=3, actions=2, hidden=(5,))
+    params = policy.init(np.random.default_rng(1))
+    for obs in (np.zeros(4), np.zeros((3, 2)), 1.0):
+        with pytest.raises(ValueError, match=r"obs have shape \(.*\); the last axis must be 3"):
+            policy.logits(params, obs)
+    for wrong in ({}, {name: value.detach().numpy() for name, value in params.items()}):
+        with pytest.raises(
+            ValueError, match=r"(?s)w0 .* is no Tensor; give one, such as policy\.init"
+        ):
+            policy.logits(wrong, np.zeros(3))
+
+
+def test_states_and_tables_that_do_not_fit_the_table_policy_are_refused():
+    policy = policies.TablePolicy(states=3, actions=2)
+    params = policy.init(np.random.default_rng(1))
+    for obs in ([3], [-1], [0.5], [True]):
+        with pytest.raises(ValueError, match="obs must be whole numbers from 0 to 2, not tensor"):
+            policy.logits(params, obs)
+    with pytest.raises(ValueError, match=r"theta has shape \(2, 3\); this policy needs \(3, 2\)"):
+        policy.logits({"theta": params["theta"].T}, [0])
+    for wrong in ({}, {"theta": np.zeros((3, 2))}):
+        with pytest.raises(
+            ValueError, match=r"(?s)theta .* is no Tensor; give one, such as policy\.init"
+        ):
+            policy.logits(wrong, [0])
+
+
+@pytest.mark.parametrize("action", [2, -1, 0.5, True])
+def test_actions_that_the_logits_do_not_have_are_refused(action):
+    with pytest.raises(ValueError, match="actions must be whole numbers from 0 to 1, not "):
+        policies.logp_from_logits(torch.zeros(2), action)
 
 
 # --- The Gaussian policy: O = 3, A = 2 (T = 4, B = 5), log σ neither zero nor equal on both axes.
@@ -272,6 +387,7 @@ def test_the_gaussian_starts_like_the_softmax_with_sigma_1():
     soft = policies.SoftmaxPolicy(obs_size=3, actions=2).init(np.random.default_rng(4))
     assert gauss["log_std"].tolist() == [0, 0]
     assert gauss["log_std"].requires_grad
+    assert gauss["log_std"].dtype == torch.float64
     assert all(torch.equal(gauss[name], soft[name]) for name in soft)
 
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from coursekit import publish
+from coursekit import publish, verify
 
 GOOD = {
     "import": "from coursekit import verify\nverify.master_seed()",
@@ -170,6 +170,45 @@ def test_all_notebooks_run_quietly_and_with_seed_0_where_nothing_is_said(idle, m
     assert [(env["COURSEKIT_SEED"], env["COURSEKIT_QUIET"]) for env in idle] == [("0", "1")] * 2
 
 
+def test_one_failure_among_many_is_status_1_and_leaves_the_front_page(idle, monkeypatch, capsys):
+    def fails_the_second_time(client, env):
+        idle.append(env)
+        if len(idle) == 2:
+            raise RuntimeError("Kernel died")
+
+    monkeypatch.setattr(publish.NotebookClient, "execute", fails_the_second_time)
+    monkeypatch.setattr(publish, "front_page", lambda rows: pytest.fail("written"))
+    assert publish.execute([]) == 1
+    said = capsys.readouterr().out
+    assert said.endswith("\n\n02_failing: RuntimeError: Kernel died\n")
+    assert "\n01_good: " not in said
+    assert [line.split()[-1] == "failed" for line in said.splitlines()[1:3]] == [False, True]
+
+
+def test_the_front_page_is_that_of_the_committed_outputs_of_all_notebooks(
+    idle, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(publish, "front_page", lambda rows: pytest.fail("written"))
+    assert publish.execute([], to=tmp_path / "there") == 0
+    assert publish.execute(["01"]) == 0
+    with pytest.raises(pytest.fail.Exception):
+        publish.execute([])
+
+
+def test_what_is_verified_again_and_again_counts_once(idle, tmp_path, monkeypatch):
+    def verifies_in_a_loop(client, env):
+        monkeypatch.setenv("COURSEKIT_REPORT", env["COURSEKIT_REPORT"])
+        for value in (1.0, 2.0, 3.0):
+            verify.equation("1.1", value, value)
+            verify.claim("1.2", value, "<", 4)
+
+    monkeypatch.setattr(publish.NotebookClient, "execute", verifies_in_a_loop)
+    publish.execute(["01"], to=tmp_path / "there")
+    (row,) = strictly((tmp_path / "there" / "summary.json").read_text())
+    assert (row["equations"], row["claims"], len(row["verified"])) == (1, 1, 6)
+    assert row["smallest_margin"] == ["1.2", pytest.approx(0.25)]
+
+
 def test_a_seed_that_would_change_the_committed_outputs_is_refused(idle, tmp_path):
     with pytest.raises(ValueError, match=r"--seed 3 would change .* add --to DIR"):
         publish.execute(["01"], seed=3)
@@ -189,7 +228,71 @@ def test_an_unknown_notebook_lists_the_known_ones(idle):
     assert idle == []
 
 
-@pytest.mark.parametrize("name", ["02", "02_failing", "02_failing.ipynb", "a/02_failing.ipynb"])
+@pytest.mark.parametrize("name", ["", "0", "002", "2_failing", "01_goo", "_"])
+def test_what_is_nearly_a_notebook_is_none(idle, name):
+    with pytest.raises(ValueError, match=f"notebook {name!r} does not exist; the course has"):
+        publish.find([name])
+
+
+def test_a_number_that_two_notebooks_have_is_refused_and_the_whole_name_is_not(idle, tmp_path):
+    write(tmp_path / "02_failing-Copy1.ipynb", FAILING)
+    with pytest.raises(ValueError, match=r"'2' is ambiguous: 02_failing-Copy1, 02_failing; give"):
+        publish.find(["2"])
+    assert publish.find(["02_failing"]) == [tmp_path / "02_failing.ipynb"]
+
+
+def test_a_notebook_that_is_named_twice_runs_once(idle, tmp_path):
+    assert publish.find(["02", "1", "02_failing"]) == [
+        tmp_path / "02_failing.ipynb",
+        tmp_path / "01_good.ipynb",
+    ]
+
+
+def test_one_name_alone_is_no_list(idle):
+    with pytest.raises(ValueError, match=r"notebooks '02' must be a list, such as \['02'\]"):
+        publish.execute("02")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["", "{", "[]", "{}", '{"nbformat": 4, "cells": [{"cell_type": "code"}]}', b"\xff\xfe"],
+)
+def test_a_damaged_notebook_is_named_before_any_other_runs(idle, tmp_path, damage):
+    path = tmp_path / "02_failing.ipynb"
+    path.write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    with pytest.raises(
+        ValueError, match=r"02_failing\.ipynb is damaged \(.+\); `git checkout` bri"
+    ):
+        publish.execute(["01", "02"], to=tmp_path / "there")
+    assert idle == []
+
+
+def test_a_folder_that_can_not_be_written_to_is_said_before_anything_runs(idle, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    for to in (file, file / "sub"):
+        with pytest.raises(
+            ValueError, match=r"file.* can not be written to \(.+\); give another fold"
+        ):
+            publish.execute(["01"], to=to)
+    assert idle == []
+
+
+def test_a_folder_without_the_right_to_write_is_said_before_anything_runs(
+    idle, tmp_path, monkeypatch
+):
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(publish.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(ValueError, match=r"there can not be written to \(Permission denied\)"):
+        publish.execute(["01"], to=tmp_path / "there")
+    assert idle == []
+
+
+@pytest.mark.parametrize(
+    "name", ["2", "02", "02_failing", "02_failing.ipynb", "a/02_failing.ipynb"]
+)
 def test_a_notebook_is_found_by_number_stem_and_path(idle, tmp_path, name):
     assert publish.find([name]) == [tmp_path / "02_failing.ipynb"]
 

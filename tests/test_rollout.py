@@ -1,5 +1,7 @@
 """Rollouts: against a plain Gymnasium loop, padding and mask by hand, endings kept apart."""
 
+import re
+
 import gymnasium
 import numpy as np
 import pytest
@@ -196,9 +198,96 @@ def test_an_episode_of_unequal_lists_is_refused_with_their_lengths(field):
 @pytest.mark.parametrize("reward", [float("nan"), float("inf"), -float("inf")])
 def test_a_reward_that_is_no_number_is_refused_with_its_time_step(reward):
     bad = episode(5)
-    bad.rewards[3] = reward
+    bad.rewards[3:] = [reward, reward]
     with pytest.raises(ValueError, match=rf"episode 2 has reward {reward} at t = 3"):
         rollout.stack([episode(2), episode(4), bad])
+
+
+@pytest.mark.parametrize("rewards", [["1", "2"], [None, 1.0], "ab"])
+def test_rewards_that_are_no_numbers_are_refused_with_their_episode(rewards):
+    with pytest.raises(ValueError, match=r"rewards of episode 1 .* must be a number or an array"):
+        rollout.stack([episode(4), episode(2)._replace(rewards=rewards)])
+
+
+@pytest.mark.parametrize("actions", [[0.5, 1], [True, False], ["0", "1"], [None, 1]])
+def test_actions_that_are_no_whole_numbers_are_refused_with_their_episode(actions):
+    message = f"actions of episode 1 must be whole numbers, not {actions}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        rollout.stack([episode(4), episode(2)._replace(actions=actions)])
+
+
+@pytest.mark.parametrize(
+    ("obs", "message"),
+    [
+        ([np.ones(3), np.array([1.0, np.nan, 2.0])], "obs of episode 1 holds a NaN or an infinity"),
+        ([np.ones(3), np.ones(2)], r"obs of episode 1 .* must be a number or an array of numbers"),
+        ([np.ones(2), np.ones(2)], r"shape \(2,2\) into shape \(2,3\)"),
+    ],
+)
+def test_observations_that_are_not_finite_or_not_of_one_size_are_refused(obs, message):
+    with pytest.raises(ValueError, match=message):
+        rollout.stack([episode(4), episode(2)._replace(obs=obs)])
+
+
+@pytest.mark.parametrize("wrong", [[{"obs": 1}], [None], [(1, 2)]])
+def test_what_is_no_episode_is_refused(wrong):
+    with pytest.raises(
+        ValueError, match=r"episode .* is no Episode; give one, such as rollout\.play"
+    ):
+        rollout.stack(wrong)
+
+
+@pytest.mark.parametrize("wrong", [episode(2), episode(2).rewards])
+def test_one_episode_alone_is_not_a_list_of_them(wrong):
+    with pytest.raises(
+        ValueError, match=r"(?s)episode .* is no Episode; give one, such as rollout\.play"
+    ):
+        rollout.stack(wrong)
+
+
+def test_what_is_no_lane_is_refused():
+    policy, params = policy_and_params()
+    lane = rollout.make_lanes("CartPole-v1", streams(1, 1))[0]
+    for call in (
+        lambda: rollout.play(lane.env, policy, params),
+        lambda: rollout.collect(policy, params, lane),  # its two parts are no lanes
+    ):
+        with pytest.raises(
+            ValueError, match=r"lane <.* is no Lane; give one, such as rollout\.make_lanes"
+        ):
+            call()
+
+
+@pytest.mark.parametrize("wrong", [2, None, np.random.SeedSequence(0), "ab"])
+def test_streams_that_are_no_list_are_refused(wrong):
+    with pytest.raises(
+        ValueError, match=r"(?s)streams .* must be a list, such as np\.random\.Seed"
+    ):
+        rollout.make_lanes("CartPole-v1", wrong)
+
+
+@pytest.mark.parametrize("wrong", [[0, 1], [np.random.default_rng(0)] * 2])
+def test_seeds_and_generators_are_no_streams(wrong):
+    with pytest.raises(
+        ValueError, match=r"stream .* is no SeedSequence; give one, such as np\.random"
+    ):
+        rollout.make_lanes("CartPole-v1", wrong)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "message"),
+    [
+        ("CartPole-v99", "environment id 'CartPole-v99' does not exist or can not be made"),
+        ("nomodule:X-v0", "environment id 'nomodule:X-v0' does not exist or can not be made"),
+        (3, "environment id 3 does not exist or can not be made"),
+        ("Pendulum-v1", r"Pendulum-v1 has Box\("),
+        ("FrozenLake-v1", r"FrozenLake-v1 observes Discrete\(16\)"),
+    ],
+)
+def test_an_id_is_checked_without_playing_and_a_bad_one_is_never_remembered(env_id, message):
+    for _ in range(2):
+        with pytest.raises(ValueError, match=message):
+            rollout.checked_id(env_id)
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v9999", "NoSuchEnv-v0", "not an id"])

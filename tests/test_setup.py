@@ -1,8 +1,10 @@
 """The set-up: two commands, one list of dependencies, one sentence for whatever is missing."""
 
+import argparse
 import ast
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -170,6 +172,14 @@ def test_a_complete_venv_that_was_made_by_hand_is_kept(calls, monkeypatch):
     assert entry.stamp().exists()
 
 
+def test_what_is_installed_from_inside_the_venv_is_stamped_too(calls, monkeypatch):
+    entry.VENV.mkdir()
+    monkeypatch.setattr(sys, "prefix", str(entry.VENV))
+    assert entry.prepare() == sys.executable
+    assert len(calls) == 1
+    assert entry.stamp().exists()
+
+
 def test_other_requirements_start_clean(calls):
     entry.prepare()
     old = entry.stamp()
@@ -202,6 +212,16 @@ def test_a_venv_that_can_not_be_replaced_is_a_sentence(calls, capsys):
     entry.VENV.write_text("a file, where a folder should be")
     assert entry.main(["test"]) == 1
     assert ".venv can not be made: " in err(capsys)
+    assert calls == []
+
+
+def test_a_pip_that_can_not_be_put_into_the_venv_is_a_sentence(calls, monkeypatch, capsys):
+    def fails(builder, folder):
+        raise subprocess.CalledProcessError(1, "ensurepip")
+
+    monkeypatch.setattr(venv.EnvBuilder, "create", fails)
+    assert entry.main(["test"]) == 1
+    assert ".venv can not be made: Command 'ensurepip' returned" in err(capsys)
     assert calls == []
 
 
@@ -311,6 +331,7 @@ def test_test_hands_all_arguments_to_pytest_in_their_order(ready):
     words = ["-k", "a b", "tests/test_mdp.py", "-x", "-h", "--port", "3"]
     assert entry.main(["test", *words]) == 0
     assert ready[0][:3] == [sys.executable, "-m", "pytest"]
+    assert ready[0][3:7] == ["-n", "2", "--dist", "loadfile"]  # a notebook's cells stay together
     assert ready[0][-len(words) :] == words
 
 
@@ -319,7 +340,7 @@ def test_test_hands_all_arguments_to_pytest_in_their_order(ready):
     [
         (["test", "notebooks/99.ipynb"], "notebooks/99.ipynb does not exist"),
         (["test", "tests/test_nothing.py::test_x"], "tests/test_nothing.py does not exist"),
-        (["lab", "--port", "99999"], "port 99999 is outside 1 to 65535"),
+        (["lab", "--port", "65536"], "port 65536 is outside 1 to 65535"),
         (["lab", "--port", "0"], "port 0 is outside 1 to 65535"),
     ],
 )
@@ -334,6 +355,12 @@ def test_lab_lets_root_in_and_says_so_for_nobody_else(user, allowed, ready, monk
     monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
     entry.main(["lab"])
     assert ("--allow-root" in ready[0]) == allowed
+
+
+def test_lab_tries_port_8888_and_opens_a_browser_where_nothing_is_said(ready):
+    entry.main(["lab"])
+    assert ready[0][3:5] == ["--port", "8888"]
+    assert "--no-browser" not in ready[0]
 
 
 def test_lab_opens_the_first_notebook_with_the_given_port(ready, monkeypatch):
@@ -360,6 +387,31 @@ def test_bench_runs_the_full_plan_unless_a_quick_one_was_asked_for(words, plan, 
     assert given == [(plan,)]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["execute", "02", "--to", ""], "argument --to: '' is no folder; give its path, or . for"),
+        (["execute", "--seed", "x"], "argument --seed: invalid int value: 'x'"),
+        (["execute", "--seed", "1.5"], "argument --seed: invalid int value: '1.5'"),
+        (["lab", "--port", "x"], "argument --port: invalid int value: 'x'"),
+    ],
+)
+def test_an_option_that_can_not_be_is_repeated(words, said, ready, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        entry.main(words)
+    assert said in capsys.readouterr().err
+    assert ready == []
+
+
+def test_an_error_of_the_system_is_a_sentence_too(ready, monkeypatch, capsys):
+    def full(*args):
+        raise OSError(28, "No space left on device", "build/summary.json")
+
+    monkeypatch.setattr(publish, "execute", full)
+    assert entry.main(["execute", "02"]) == 1
+    assert "No space left on device: 'build/summary.json'" in err(capsys)
+
+
 def test_an_error_of_execute_is_a_sentence(ready, capsys):
     assert entry.main(["execute", "99"]) == 1
     assert "notebook '99' does not exist" in err(capsys)
@@ -367,6 +419,27 @@ def test_an_error_of_execute_is_a_sentence(ready, capsys):
 
 def test_the_exit_status_is_that_of_the_program():
     assert entry.call([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+
+
+def test_a_program_runs_at_the_top_of_the_project_wherever_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = f"import os; raise SystemExit(os.path.samefile(os.getcwd(), {str(ROOT)!r}) + 5)"
+    assert entry.call([sys.executable, "-c", code]) == 6
+
+
+def test_the_exit_status_of_the_module_is_that_of_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["coursekit", "lab", "--frobnicate"])  # refused at once
+    with pytest.raises(SystemExit, match=r"^1$"):
+        runpy.run_path(entry.__file__, run_name="__main__")
+
+
+def test_the_exit_status_after_ctrl_c_is_130_and_there_is_no_traceback(monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", interrupted)
+    with pytest.raises(SystemExit, match=r"^130$"):
+        runpy.run_path(entry.__file__, run_name="__main__")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process group gets SIGINT on POSIX only")
@@ -387,4 +460,21 @@ def test_ctrl_c_lets_the_program_end_in_its_own_way():
     ) as process:
         assert process.stdout.readline() == b"ready\n"
         os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=10) == 5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to hand on")
+def test_a_request_to_terminate_reaches_the_program():
+    program = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+        "print('ready', flush=True); time.sleep(20)"
+    )
+    caller = (
+        "import sys; from coursekit.__main__ import call\n"
+        f"sys.exit(call([sys.executable, '-c', {program!r}]))"
+    )
+    words = [sys.executable, "-c", caller]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
         assert process.wait(timeout=10) == 5

@@ -77,9 +77,10 @@ def test_a_band_is_the_interval_of_each_point_and_small_batches_change_nothing(m
     for u in range(3):
         point = stats.bootstrap_interval(curves[:, u], 5, resamples=300)
         np.testing.assert_allclose([band.low[u], band.high[u]], point, atol=1e-12)
-    monkeypatch.setattr(stats, "AT_ONCE", 40)
-    again = stats.bootstrap_interval(curves, 5, axis=0, resamples=300)
-    np.testing.assert_allclose(again, band, atol=1e-12)
+    for few in (40, 1):  # less than one resample holds: it is still taken whole
+        monkeypatch.setattr(stats, "AT_ONCE", few)
+        again = stats.bootstrap_interval(curves, 5, axis=0, resamples=300)
+        np.testing.assert_allclose(again, band, atol=1e-12)
 
 
 def test_values_that_are_all_alike_have_an_interval_of_no_width():
@@ -189,11 +190,20 @@ def test_two_arms_a_margin_apart_are_called_equivalent_one_time_in_twenty():
         (3.0, "values of shape () have fewer than 4"),
         ([1, 2, np.nan, 4, 5, np.nan, 7, 8], "2 of 8 values are NaN"),
         ([1, 2, np.inf, 4, 5, 6, 7, 8], "1 of 8 values are NaN or infinite"),
+        (None, "values None must be a number or an array of numbers"),
+        ("abcd", "values 'abcd' must be a number or an array of numbers"),
+        ([1, 2, 3, "4"], "values [1, 2, 3, '4'] must be a number or an array of numbers"),
     ],
 )
 def test_too_few_values_or_a_nan_are_refused(call, values, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         call(values)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 5), 0), ((5, 3), -1)])
+def test_too_few_values_along_the_axis_are_refused_however_many_there_are(shape, axis):
+    with pytest.raises(ValueError, match=rf"have fewer than 4 along axis {axis}; run at least 4"):
+        stats.interquartile_mean(np.ones(shape), axis=axis)
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, 95, float("nan")])
@@ -205,6 +215,36 @@ def test_a_level_outside_0_and_1_is_refused(level):
     ):
         with pytest.raises(ValueError, match=rf"level {level} is outside \(0, 1\)"):
             call()
+
+
+@pytest.mark.parametrize("level", ["0.95", None, True])
+def test_a_level_that_is_no_number_is_refused(level):
+    with pytest.raises(ValueError, match=f"level {level!r} must be a number"):
+        stats.bootstrap_interval(EIGHT, 0, level=level)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, None, "x", np.random.default_rng(0)])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(ValueError, match=re.escape(f"seed {seed!r} must be a whole number, 0 or")):
+        stats.bootstrap_interval(EIGHT, seed)
+
+
+@pytest.mark.parametrize("resamples", [2.5, "9", True, -1])
+def test_a_number_of_resamples_that_is_none_is_refused(resamples):
+    with pytest.raises(ValueError, match=f"resamples {resamples!r} must be a whole number"):
+        stats.bootstrap_interval(EIGHT, 0, resamples=resamples)
+
+
+@pytest.mark.parametrize("statistic", ["mean", None])
+def test_a_statistic_that_is_no_function_is_refused(statistic):
+    with pytest.raises(ValueError, match=f"statistic {statistic!r} must be a function"):
+        stats.bootstrap_interval(EIGHT, 0, statistic)
+
+
+@pytest.mark.parametrize("margin", ["1", None, True])
+def test_a_margin_that_is_no_number_is_refused(margin):
+    with pytest.raises(ValueError, match=f"margin {margin!r} must be a number"):
+        stats.equivalent(EIGHT, EIGHT, margin, 0)
 
 
 @pytest.mark.parametrize("margin", [0, -1, float("nan"), float("inf")])
@@ -221,7 +261,7 @@ def test_arms_of_unequal_length_are_refused_with_both_shapes():
 
 
 def test_no_resample_at_all_is_refused():
-    with pytest.raises(ValueError, match="resamples 0 is below 1"):
+    with pytest.raises(ValueError, match="resamples 0 must be a whole number, 1 or more"):
         stats.bootstrap_interval(EIGHT, 0, resamples=0)
 
 
@@ -244,6 +284,10 @@ def test_a_sliding_window_on_hand_made_numbers():
         ([1, 2, 3, 4, 5], [1, 2, 3, 4], 4),
         ([1, 2, 3, 4], [1, 2, 3, 4], 5),
         ([0, 1, 2, 3], [1] * 4, 4),
+        ([1, 2, 3, 4], [1] * 4, 3),
+        ([1, 2, 3, 4], [1] * 4, "4"),
+        ([1, 2, 3, 4], [1] * 4, 4.0),
+        (np.ones((4, 4)), np.ones((4, 4)), 4),
     ],
 )
 def test_a_window_that_does_not_fit_is_refused(x, y, window):

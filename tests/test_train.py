@@ -1,5 +1,8 @@
 """The training loop: one update by hand in NumPy, equal runs, bad settings."""
 
+import copy
+import dataclasses
+import pickle
 import re
 
 import gymnasium
@@ -272,6 +275,34 @@ def test_the_result_has_a_row_for_each_update_and_a_column_for_each_lane():
     assert shapes == {"w0": (5, 4), "b0": (5,), "w1": (2, 5), "b1": (2,)}
 
 
+def test_the_returns_are_sums_of_rewards_and_not_lengths():
+    result = run(env_id="MountainCar-v0", updates=1, episodes=2)
+    assert result.lengths.tolist() == [[200, 200]]
+    assert result.returns.tolist() == [[-200, -200]]
+
+
+def test_every_environment_is_closed_at_the_end(monkeypatch):
+    closed, make_lanes = [], train.rollout.make_lanes
+
+    def watched(env_id, streams):
+        lanes = make_lanes(env_id, streams)
+        for k, lane in enumerate(lanes):
+            monkeypatch.setattr(lane.env, "close", lambda k=k: closed.append(k))
+        return lanes
+
+    monkeypatch.setattr(train.rollout, "make_lanes", watched)
+    run(updates=1)
+    assert closed == [0, 1, 2]
+
+
+def test_a_bar_is_drawn_where_one_asks_for_it_and_nowhere_else(monkeypatch, capsys):
+    monkeypatch.delenv("COURSEKIT_QUIET", raising=False)
+    run(updates=2)
+    assert capsys.readouterr() == ("", "")
+    train.train(train.Config(**{**TINY, "updates": 2}), 1, progress=True)
+    assert "/2" in capsys.readouterr().err
+
+
 def test_the_activation_and_the_hidden_layers_are_those_of_the_settings():
     assert list(run(updates=1, hidden=(3, 4)).params) == ["w0", "b0", "w1", "b1", "w2", "b2"]
     assert distance(run(updates=1), run(updates=1, activation="tanh")) > 1e-6
@@ -317,6 +348,12 @@ def test_the_activation_and_the_hidden_layers_are_those_of_the_settings():
         ({"reduction": ["sum"]}, "reduction ['sum'] is unknown; choose from: constant"),
         ({"reduction": np.array(["sum", "loop"])}, "is unknown; choose from: constant"),
         ({"env_id": ["CartPole-v1"]}, "env_id ['CartPole-v1'] must be a name, such as"),
+        ({"env_id": ""}, "env_id '' must be a name, such as 'CartPole-v1'"),
+        ({"env_id": "CartPole-v99"}, "environment id 'CartPole-v99' does not exist"),
+        ({"env_id": "Pendulum-v1"}, "chooses among actions 0 … A−1; Pendulum-v1 has Box("),
+        ({"env_id": "FrozenLake-v1"}, "the policy reads a vector; FrozenLake-v1 observes"),
+        ({"learning_rate": 0.1}, "setting 'learning_rate' is unknown; choose from: env_id, gamma,"),
+        ({"env": "CartPole-v1"}, "setting 'env' is unknown; choose from: env_id, gamma, weight,"),
         ({"lr": True}, "lr True must be a number"),
         ({"gamma": True}, "gamma True must be a number"),
         ({"gamma": [0.9]}, "gamma [0.9] must be a number"),
@@ -349,24 +386,25 @@ def test_half_an_episode_or_half_an_update_is_refused(name):
         train.Config(**{name: 2.5})
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"env_id": "CartPole-v99"}, "environment id 'CartPole-v99' does not exist"),
-        ({"env_id": "Pendulum-v1"}, r"Pendulum-v1 has Box\("),
-        ({"activation": "gelu"}, "activation 'gelu' is unknown; choose from: relu, tanh"),
-    ],
-)
-def test_an_environment_or_a_network_that_does_not_exist_is_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        run(**change)
+def test_settings_are_given_by_name():
+    with pytest.raises(ValueError, match="'CartPole-v1' has no name; write env_id=…, or another"):
+        train.Config("CartPole-v1")
+
+
+def test_settings_are_copied_pickled_and_replaced_like_any_dataclass():
+    config = train.Config(lr=0.5, hidden=(3,))
+    assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == config
+    assert dataclasses.replace(config, lr=0.25) == train.Config(lr=0.25, hidden=(3,)) != config
+    with pytest.raises(ValueError, match="setting 'rate' is unknown; choose from"):
+        dataclasses.replace(config, rate=1)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "1", None, [3]])
-def test_what_is_no_seed_is_refused_before_anything_is_made(seed):
+def test_what_is_no_seed_is_refused_before_anything_is_made(seed, monkeypatch):
+    monkeypatch.setattr(train.rollout, "make_lanes", pytest.fail)
     message = f"seed {seed!r} must be a whole number, 0 or above"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        run(seed, env_id="CartPole-v99")
+        run(seed)
 
 
 def test_a_seed_of_numpy_is_that_of_python():

@@ -1,6 +1,7 @@
 """An equation or a claim that does not hold raises; one that holds says nothing of the machine."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -87,6 +88,33 @@ def test_the_bound_of_an_equation_can_be_set():
         verify.equation("2.3", 1.0, 1.001, atol=0.0001)
 
 
+def test_a_difference_that_equals_the_bound_is_allowed():
+    verify.equation("2.3", 1.0, 1.25, atol=0.25)
+
+
+@pytest.mark.parametrize("wrong", [None, "1.5", [None], 1j, [[1.0], [1.0, 2.0]]])
+def test_a_side_that_is_no_number_is_refused_by_its_name(wrong):
+    for function in (verify.equation, verify.attempt):
+        for side, sides in (("left", (wrong, 1.5)), ("right", (1.5, wrong))):
+            message = f"the {side} side {wrong!r} must be a number or an array of numbers"
+            with pytest.raises(ValueError, match=re.escape(message)):
+                function("2.3", *sides)
+
+
+@pytest.mark.parametrize("atol", [0, -1, float("nan"), float("inf"), "x", None])
+def test_a_bound_that_allows_nothing_or_everything_is_refused(atol):
+    with pytest.raises(ValueError, match=f"atol {atol!r} must be|atol {atol} must be"):
+        verify.equation("2.3", 1.0, 1.0, atol=atol)
+
+
+@pytest.mark.parametrize("tag", [2.3, None, ""])
+def test_a_tag_without_quotes_is_refused(tag):
+    with pytest.raises(ValueError, match=rf"tag {tag!r} must be a name, such as '2\.3'"):
+        verify.equation(tag, 1.0, 1.0)
+    with pytest.raises(ValueError, match=rf"tag {tag!r} must be a name, such as '6\.2'"):
+        verify.claim(tag, 1.0, "<", 2)
+
+
 # Claims
 
 HOLDS = [
@@ -124,9 +152,37 @@ def test_no_claim_holds_of_nan(op):
         verify.claim("6.2", float("nan"), op, 2)
 
 
-def test_an_unknown_operator_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"'=<' is unknown; choose from: <, <=, >, >=, =="):
-        verify.claim("6.2", 1, "=<", 2)
+@pytest.mark.parametrize("op", ["=<", None, ["<"], 2])
+def test_an_unknown_operator_lists_the_known_ones(op):
+    message = f"operator {op!r} is unknown; choose from: <, <=, >, >=, =="
+    with pytest.raises(ValueError, match=re.escape(message)):
+        verify.claim("6.2", 1, op, 2)
+
+
+@pytest.mark.parametrize("wrong", [None, "1", 1j, [None]])
+def test_a_value_or_a_bound_that_is_no_number_is_refused(wrong):
+    message = re.escape(f"{wrong!r} must be a number or an array of numbers")
+    with pytest.raises(ValueError, match="value " + message):
+        verify.claim("6.2", wrong, "<", 2)
+    with pytest.raises(ValueError, match="bound " + message):
+        verify.claim("6.2", 1, "<", wrong)
+
+
+def test_a_claim_is_about_one_number():
+    with pytest.raises(ValueError, match=r"value has shape \(3,\); a claim is about one number"):
+        verify.claim("6.2", np.ones(3), "<", 2)
+
+
+@pytest.mark.parametrize("bound", [float("nan"), float("inf")])
+def test_a_bound_that_says_nothing_is_refused(bound):
+    with pytest.raises(ValueError, match=f"bound holds a NaN or an infinity: {bound}"):
+        verify.claim("6.2", 1, "<", bound)
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
+def test_a_scale_that_measures_nothing_is_refused(scale):
+    with pytest.raises(ValueError, match=rf"scale {float(scale)} must be above 0 and finite"):
+        verify.claim("6.2", 1, "<", 2, scale=scale)
 
 
 def test_what_is_printed_does_not_depend_on_what_was_measured(capsys):
@@ -148,7 +204,7 @@ def test_values_bounds_and_scales_may_be_tensors_and_numpy_scalars(report):
 # The report
 
 
-@pytest.mark.parametrize(
+margins = pytest.mark.parametrize(
     ("value", "bound", "scale", "margin"),
     [
         (3, 5, None, 0.4),
@@ -158,6 +214,15 @@ def test_values_bounds_and_scales_may_be_tensors_and_numpy_scalars(report):
         (-3, 0, None, 3.0),
     ],
 )
+
+
+@margins
+def test_the_margin_is_above_zero_for_a_claim_from_above_too(report, value, bound, scale, margin):
+    verify.claim("6.2", -value, ">", -bound, scale=scale)
+    assert report()[0]["margin"] == pytest.approx(margin)
+
+
+@margins
 def test_the_margin_is_reported_in_units_of_the_scale_or_of_the_bound(
     report, value, bound, scale, margin
 ):
@@ -242,3 +307,8 @@ def test_an_attempt_prints_and_neither_raises_nor_reports(tmp_path, monkeypatch,
 def test_the_place_named_does_not_depend_on_the_last_bits(capsys):
     verify.attempt("1.1", [0.0, 1.0, -1.0 - 1e-15], np.zeros(3))
     assert "at index (1,)" in capsys.readouterr().out
+
+
+def test_rounding_noise_beside_a_real_difference_is_shown_as_zero(capsys):
+    verify.attempt("1.1", [1e-17], [0.5])
+    assert "left 0, right 0.5" in capsys.readouterr().out
