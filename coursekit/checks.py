@@ -5,10 +5,12 @@ What an exercise probes stands in ``coursekit/exercises/nbXX.py``, one small fil
 
 from __future__ import annotations
 
+import dis
 import importlib
 import inspect
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,9 +70,10 @@ def verdict(exercise: Exercise, answer: Any) -> str:
         if i == 0 and (given is None or given is ...):
             if not function or given is ... or _untouched(answer):
                 return "not attempted"
-            return "not yet: it returns None; is there a `return`?"
+            if not _returns(answer):
+                return "not yet: it returns None; is there a `return`?"
         if first is None and not _same(given, right, exercise.atol):
-            first = f"not yet: {_difference(given, right, function)}{_with(exercise, args)}"
+            first = f"not yet: {_difference(given, right, exercise)}{_with(exercise, args)}"
     if first is None:
         return "correct"
     for message, wrong in exercise.wrong.items():
@@ -88,9 +91,20 @@ def _untouched(answer: Any) -> bool:
 def _stub() -> None: ...
 
 
-def _difference(given: Any, right: Any, function: bool) -> str:
+def _returns(answer: Any) -> bool:
+    """Whether a function anywhere returns something other than None, by its compiled code."""
+    steps = dis.get_instructions(answer) if hasattr(answer, "__code__") else ()
+    pairs = pairwise((step.opname, step.argval) for step in steps)
+    return any(op == "RETURN_VALUE" and before != ("LOAD_CONST", None) for before, (op, _) in pairs)
+
+
+def _difference(given: Any, right: Any, exercise: Exercise) -> str:
     """In words; the right value is shown for a function, where it is one case among many."""
-    if not function:
+    if not callable(exercise.solution):
+        if _show(given) == _show(right):
+            return f"{_show(given)} is right so far, but not exact: give a formula, not its digits"
+        if _same(given, [right], exercise.atol) or _same(given, [[right]], exercise.atol):
+            return "the number is right; give it alone, not in a list or an array"
         return f"{_show(given)} is not it; the hints help"
     try:
         mine, shape = _plain(given).shape, _plain(right).shape
@@ -98,7 +112,8 @@ def _difference(given: Any, right: Any, function: bool) -> str:
         mine = shape = ()
     if mine != shape:
         return f"the result has shape {mine}, expected {shape}"
-    return f"it gives {_show(given)}, expected {_show(right)}"
+    digits = 4 if _show(given) != _show(right) else 12
+    return f"it gives {_show(given, digits)}, expected {_show(right, digits)}"
 
 
 def _agrees(exercise: Exercise, answer: Any, wrong: Any) -> bool:
@@ -109,6 +124,8 @@ def _agrees(exercise: Exercise, answer: Any, wrong: Any) -> bool:
 
 
 def _same(a: Any, b: Any, atol: float) -> bool:
+    if a is None or b is None:
+        return a is b
     try:
         single = "float32" in str(getattr(a, "dtype", ""))
         a, b, rtol = _plain(a), _plain(b), 1e-5 if single else 1e-9
@@ -121,9 +138,9 @@ def _plain(x: Any) -> np.ndarray:
     return guards.reals("the answer", x)
 
 
-def _show(x: Any) -> str:
+def _show(x: Any, digits: int = 4) -> str:
     try:
-        return np.array2string(_plain(x), precision=4, threshold=12).replace("\n", "")
+        return np.array2string(_plain(x), precision=digits, threshold=12).replace("\n", "")
     except Exception:
         return reprlib.repr(x)
 

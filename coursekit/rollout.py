@@ -135,8 +135,13 @@ def stack(episodes: Sequence[Episode]) -> Episodes:
         n = len(episode.rewards)
         if not all(guards.is_whole(action) for action in episode.actions):
             raise ValueError(f"actions of episode {i} must be whole numbers, not {episode.actions}")
-        obs[i, :n] = guards.finite(f"obs of episode {i}", episode.obs)
-        actions[i, :n], rewards[i, :n] = episode.actions, episode.rewards
+        seen = guards.finite(f"obs of episode {i}", episode.obs)
+        if seen.shape[1:] != obs.shape[2:]:
+            raise ValueError(
+                f"episode {i} has observations of shape {seen.shape[1:]}, episode 0 of "
+                f"{obs.shape[2:]}; give episodes of one environment"
+            )
+        obs[i, :n], actions[i, :n], rewards[i, :n] = seen, episode.actions, episode.rewards
     lengths = np.array([len(episode.rewards) for episode in episodes])
     return Episodes(
         obs=torch.from_numpy(obs),

@@ -147,7 +147,7 @@ def test_whatever_a_function_does_the_check_says_a_sentence(answer, part):
     ("answer", "part"),
     [
         ("0.375", "'0.375' is not it"),
-        ([0.375], "[0.375] is not it"),
+        ([0.5], "[0.5] is not it"),
         (float("nan"), "nan is not it"),
         (1j, "1j is not it"),
         (normalise, "<function"),
@@ -290,3 +290,28 @@ def test_a_right_answer_in_single_precision_is_right():
 def test_a_solution_cell_is_announced_as_such(capsys):
     checks.check("1.3", 1.4375, "solution")
     assert capsys.readouterr().out == "solution 1.3: correct\n"
+
+
+def test_none_is_not_blamed_on_a_return_that_is_there():
+    assert verdict(FUNCTION, second_case_none).startswith("not yet: it gives None, expected")
+
+
+def second_case_none(weights, power):
+    return {}.get("nothing")
+
+
+@pytest.mark.parametrize("right", [VALUE.solution, -0.108123456])
+def test_a_value_that_looks_right_is_told_what_it_lacks(right):
+    exercise = VALUE._replace(solution=right)
+    assert verdict(exercise, right) == "correct"
+    assert "right so far, but not exact" in verdict(exercise, right * (1 + 1e-7))
+    assert verdict(exercise, right * 1.01).endswith("is not it; the hints help")
+    for wrapped in ([right], np.array([[right]]), torch.tensor([right], dtype=torch.float64)):
+        assert "the number is right; give it alone" in verdict(exercise, wrapped)
+    assert "is not it" in verdict(exercise, [2 * right])
+    assert "is not it" in verdict(exercise, [right, right])
+
+
+def test_numbers_that_look_alike_are_shown_with_more_digits():
+    told = verdict(FUNCTION, lambda w, p: normalise(w, p) + 1e-7)
+    assert "it gives [0.2500001 0.7500001], expected [0.25 0.75]" in told

@@ -53,6 +53,18 @@ def grad(clear, pick):
     return answer
 
 
+def cleared(clear):
+    """As above for all steps, cleared after each of them."""
+
+    def answer(step_losses, theta):
+        for loss in step_losses:
+            loss.backward()
+            clear(theta)
+        return theta.grad
+
+    return answer
+
+
 ANSWERS = {
     "0.1": (4, {"x itself": 0.25, "log x, not": math.log(0.25), "derivative of 1/x": -16}),
     "0.2": (
@@ -149,6 +161,8 @@ ANSWERS = {
             "last step": grad(True, lambda steps: steps[-1:]),
             "from before": grad(False, lambda steps: steps),
             "number of steps": grad(True, lambda steps: [torch.stack(steps).mean()]),
+            ".grad is None": cleared(lambda theta: setattr(theta, "grad", None)),
+            ".grad is zero": cleared(lambda theta: theta.grad.zero_()),
         },
     ),
     "3.2": (2 + 3 + 2.5, {"first call": 2 + 3, "second call alone": 2.5, "half the": 2 * (2 + 3)}),
@@ -167,6 +181,7 @@ ANSWERS = {
             "upside down": lambda alpha, lengths: [alpha * n for n in lengths],
             "rate that was set": lambda alpha, lengths: [alpha] * len(lengths),
             "not by the average": lambda alpha, lengths: [alpha / np.mean(lengths)] * len(lengths),
+            "one rate for all": lambda alpha, lengths: alpha / np.mean(lengths),
         },
     ),
     "4.2": (

@@ -221,7 +221,10 @@ def test_actions_that_are_no_whole_numbers_are_refused_with_their_episode(action
     [
         ([np.ones(3), np.array([1.0, np.nan, 2.0])], "obs of episode 1 holds a NaN or an infinity"),
         ([np.ones(3), np.ones(2)], r"obs of episode 1 .* must be a number or an array of numbers"),
-        ([np.ones(2), np.ones(2)], r"shape \(2,2\) into shape \(2,3\)"),
+        *(  # one number in place of three would be stretched by NumPy
+            ([np.ones(width)] * 2, rf"episode 1 has .* shape \({width},\), episode 0 of \(3,\)")
+            for width in (1, 2, 4)
+        ),
     ],
 )
 def test_observations_that_are_not_finite_or_not_of_one_size_are_refused(obs, message):

@@ -30,6 +30,12 @@ def last_only(step_losses, theta):
     return by_loop(step_losses[-1:], theta)
 
 
+def cleared_at_the_end(step_losses, theta):
+    by_loop(step_losses, theta)
+    theta.grad = None
+    return theta.grad
+
+
 def with_leftovers(step_losses, theta):
     for loss in step_losses:
         loss.backward()
@@ -46,6 +52,10 @@ EXERCISES = {
         cases=loss_lists,
         wrong={
             "only the last step is left: the gradient was cleared inside the loop": last_only,
+            ".grad is None: it was cleared after the last backward": cleared_at_the_end,
+            ".grad is zero: it was cleared after the last backward": (
+                lambda step_losses, theta: by_loop(step_losses, theta).zero_()
+            ),
             "something from before is still in .grad: clear it once, before the loop": (
                 with_leftovers
             ),

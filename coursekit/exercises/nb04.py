@@ -30,6 +30,9 @@ EXERCISES = {
             "each update is divided by the length of its own episode, not by the average one": (
                 lambda alpha, lengths: np.full(len(lengths), alpha / lengths.mean())
             ),
+            "one rate for all updates: each has the length of its own episode": (
+                lambda alpha, lengths: alpha / lengths.mean()
+            ),
         },
     ),
     "4.2": Exercise(
