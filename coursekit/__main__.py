@@ -68,7 +68,7 @@ def parser():
 
 
 def folder(text):
-    """A path; an empty one is a variable that was never set, and not the folder one is in."""
+    """A path; refuses an empty one: a variable that was never set, not the folder one is in."""
     if not text:
         raise argparse.ArgumentTypeError("'' is no folder; give its path, or . for this one")
     return Path(text)
@@ -156,7 +156,7 @@ def make_venv():
 
 
 def lab(args, rest):
-    """JupyterLab on the first notebook."""
+    """JupyterLab on the first notebook; ValueError for a port that can not be."""
     first = min((ROOT / "notebooks").glob("*.ipynb"))
     if not 1 <= args.port <= 65535:
         raise ValueError("port %d is outside 1 to 65535; 8888 is usual." % args.port)
@@ -169,7 +169,10 @@ def lab(args, rest):
 
 
 def test(args, rest):
-    """pytest over package and notebooks on two workers, a notebook staying on one worker."""
+    """pytest over package and notebooks on two workers, a notebook staying on one worker.
+
+    ValueError for a file that does not exist.
+    """
     for word in rest:  # pytest on workers does not say which file it misses
         path = word.split("::")[0]
         if path.endswith((".py", ".ipynb")) and not (ROOT / path).exists():

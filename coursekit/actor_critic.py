@@ -91,6 +91,7 @@ def gae(
     the time limit cut it, 0 makes a finite-horizon return of it, the critic's value of the state
     reached an estimate of what was still to come (Pardo et al. 2018). Padding gives zero.
     λ = 1: reward-to-go − V(s_t), plus γ^{n−t} ``after``. Schulman et al. 2016, equation 16.
+    ValueError where rewards, values and mask disagree in shape.
     """
     if rewards.shape != values.shape or rewards.shape != mask.shape:
         shapes = tuple(rewards.shape), tuple(values.shape), tuple(mask.shape)

@@ -31,7 +31,7 @@ class RunningMean(NoBaseline):
     """One number for all steps: a running mean b of the whole return G_0, an estimate of J.
 
     b ← b + max(0.05, 1/k) (mean of G_0 over the batch − b) with the k-th batch; b = 0 before any.
-    Williams 1992 calls it reinforcement comparison.
+    Reinforcement comparison (Sutton 1984, as Williams 1992 quotes him).
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,10 @@ class RunningMean(NoBaseline):
         return np.full(steps, self.mean)
 
     def update(self, weight: Array, mask: Array) -> None:
-        """Learn from G_0 of each episode, which is the first weight, of either kind."""
+        """Learn from G_0 of each episode, the first weight of either kind; (B, T), (B, T).
+
+        ValueError where the shapes disagree or an episode is empty.
+        """
         weight, mask = np.asarray(weight), np.asarray(mask)
         guards.batch("weights", weight, mask)
         self.batches += 1
@@ -66,7 +69,10 @@ class PerTimeStep(NoBaseline):
         return np.pad(self.means, (0, missing))[:steps]
 
     def update(self, weight: Array, mask: Array) -> None:
-        """Learn from the weights of every real step; (B, T), (B, T)."""
+        """Learn from the weights of every real step; (B, T), (B, T).
+
+        ValueError where the shapes disagree or an episode is empty.
+        """
         weight, mask = np.asarray(weight), np.asarray(mask)
         guards.batch("weights", weight, mask)
         missing = max(0, mask.shape[1] - len(self.means))
@@ -82,7 +88,10 @@ BASELINES = {"none": NoBaseline, "running_mean": RunningMean, "per_time_step": P
 
 
 def per_episode(weight: Array, mask: Array) -> Array:
-    """(w_t − mean) / (deviation + 1e-8) over the real steps of each episode; (B, T) -> (B, T)."""
+    """(w_t − mean) / (deviation + 1e-8) over the real steps of each episode; (B, T) -> (B, T).
+
+    ValueError where the shapes disagree or an episode is empty; so in ``per_batch``.
+    """
     return _standard(weight, mask, lambda x: x.sum(-1)[..., None])
 
 

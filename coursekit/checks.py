@@ -43,7 +43,7 @@ def check(tag: str, answer: Any, what: str = "exercise") -> None:
 
 
 def find(tag: str) -> Exercise:
-    """The exercise "2.1" is entry "2.1" of ``coursekit.exercises.nb02``."""
+    """The exercise "2.1" is entry "2.1" of ``coursekit.exercises.nb02``; KeyError lists those."""
     name = f"coursekit.exercises.nb{int(tag.split('.')[0]):02d}"
     known = importlib.import_module(name).EXERCISES
     if tag not in known:

@@ -22,7 +22,10 @@ def flat(tensors: Params | list[Tensor] | tuple[Tensor, ...]) -> Tensor:
 
 
 def gradient(loss: Tensor, params: Params) -> Tensor:
-    """∂loss/∂θ as one vector, leaving .grad alone; () -> (D,)."""
+    """∂loss/∂θ as one vector, leaving .grad alone; () -> (D,).
+
+    ValueError for a loss that is no scalar or depends on no parameter.
+    """
     if not getattr(loss, "requires_grad", False):
         raise ValueError(f"the loss {loss!r} depends on no parameter; make it from policy.logp")
     if loss.ndim:
@@ -49,14 +52,14 @@ def _two_axes(losses: Tensor) -> None:
 
 
 def cosine(a: Tensor, b: Tensor) -> float:
-    """a·b / (‖a‖ ‖b‖), in [−1, 1]; NaN where one of them is zero."""
+    """a·b / (‖a‖ ‖b‖), in [−1, 1]; (D,), (D,) -> number; NaN where one of them is zero."""
     a, b = _pair(a, b)
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     return float(np.clip(a @ b / norms, -1, 1)) if norms else float("nan")
 
 
 def norm_ratio(a: Tensor, b: Tensor) -> float:
-    """‖a‖ / ‖b‖; NaN where b is zero."""
+    """‖a‖ / ‖b‖; (D,), (D,) -> number; NaN where b is zero."""
     a, b = map(np.linalg.norm, _pair(a, b))
     return float(a / b) if b else float("nan")
 
@@ -82,6 +85,7 @@ def expected_gradient(
 
     Σ_τ P(τ) ∇ loss(τ) is the gradient of Σ_τ P(τ) loss(τ) with P(τ) held fixed, so one backward
     pass does it. ``loss`` takes arrays (N, B, T) and returns (N,), as ``losses.reinforce`` does.
+    ValueError where it returns another shape, or what has no gradient.
     """
     batch = mdp.batches(mdp.enumerate_trajectories(process), episodes)
     table = torch.tensor(process.table(theta), requires_grad=True)

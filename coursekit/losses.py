@@ -56,25 +56,38 @@ def step_losses(logp: Array, weight: Array, mask: Array) -> Array:
 
 
 def sum_(losses: Array, mask: Array) -> Array:
-    """(1/B) Σ_i Σ_t ℓ_{i,t}: sum over steps, average over episodes; (…, B, T) -> (…)."""
+    """(1/B) Σ_i Σ_t ℓ_{i,t}: sum over steps, average over episodes; (…, B, T) -> (…).
+
+    This and the other reductions raise ValueError where losses and mask disagree in (B, T), where
+    the mask is anything but True and False, and for an episode without a real step.
+    """
     guards.batch("losses", losses, mask)
     return losses.sum(-1).mean(-1)
 
 
 def episode_mean(losses: Array, mask: Array) -> Array:
-    """(1/B) Σ_i (1/n_i) Σ_t ℓ_{i,t}: each episode divided by its own length; (…, B, T) -> (…)."""
+    """(1/B) Σ_i (1/n_i) Σ_t ℓ_{i,t}: each episode divided by its own length; (…, B, T) -> (…).
+
+    ValueError as in ``sum_``.
+    """
     guards.batch("losses", losses, mask)
     return (losses.sum(-1) / mask.sum(-1)).mean(-1)
 
 
 def step_mean(losses: Array, mask: Array) -> Array:
-    """(1/N) Σ_i Σ_t ℓ_{i,t} with N = Σ_i n_i, itself random; (…, B, T) -> (…)."""
+    """(1/N) Σ_i Σ_t ℓ_{i,t} with N = Σ_i n_i, itself random; (…, B, T) -> (…).
+
+    ValueError as in ``sum_``.
+    """
     guards.batch("losses", losses, mask)
     return losses.sum(-1).sum(-1) / mask.sum(-1).sum(-1)
 
 
 def constant(losses: Array, mask: Array, divisor: float) -> Array:
-    """(1/(B C)) Σ_i Σ_t ℓ_{i,t} with a fixed C; (…, B, T) -> (…)."""
+    """(1/(B C)) Σ_i Σ_t ℓ_{i,t} with a fixed C; (…, B, T) -> (…).
+
+    ValueError as in ``sum_``, and for a divisor that is not above 0.
+    """
     guards.above_zero("divisor", divisor)
     return sum_(losses, mask) / divisor
 
@@ -89,6 +102,8 @@ REDUCTIONS: dict[str, Reduction] = {
 
 def loop(losses: Array, mask: Array) -> Array:
     """Call backward on ℓ_{i,t}/B for every real step, episode by episode; gradients add in .grad.
+
+    (B, T) -> (). ValueError as in ``sum_``, and for losses without a gradient.
 
     Not a reduction: there is no scalar to hand on. The losses share one graph, which is kept until
     the end, so this loop saves no memory; one that runs the policy afresh on each step does.
@@ -129,6 +144,8 @@ def reinforce(
     """Reduced −log π(a_t|s_t) G_t; (…, B, T) -> (…). After Williams 1992.
 
     With "sum" its expected gradient is −∇J at γ = 1; for γ < 1 the factor γ^t is dropped, as usual.
+    Rewards must be 0 in the padding. ValueError for an unknown reduction, and for "loop", which has
+    no scalar; else as in ``reward_to_go``, ``step_losses`` and ``sum_``.
     """
     if reduction == "loop":
         raise ValueError("reduction 'loop' has no scalar to return; call losses.backward with it")

@@ -53,10 +53,12 @@ class FiniteMDP:
 
     @property
     def states(self) -> int:
+        """S, the end not counted."""
         return self.P.shape[0]
 
     @property
     def actions(self) -> int:
+        """A."""
         return self.P.shape[1]
 
     def table(self, theta: Array) -> Array:
@@ -84,11 +86,15 @@ class Trajectories(NamedTuple):
 
     @property
     def lengths(self) -> Array:
+        """n, the number of real steps of each episode; (…, T) -> (…)."""
         return self.mask.sum(-1)
 
 
 def log_softmax(theta: Array) -> Array:
-    """log π(a|s) = θ[s, a] − log Σ_b exp θ[s, b], safe for any finite logits; (…, A) -> (…, A)."""
+    """log π(a|s) = θ[s, a] − log Σ_b exp θ[s, b], safe for any finite logits; (…, A) -> (…, A).
+
+    ValueError for logits that are not finite; so in ``softmax``.
+    """
     theta = guards.finite("theta", theta)
     shifted = theta - np.max(theta, axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
@@ -100,7 +106,10 @@ def softmax(theta: Array) -> Array:
 
 
 def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajectories:
-    """Every trajectory the process allows, whatever the policy; raises above ``limit`` of them."""
+    """Every trajectory the process allows, whatever the policy: N of them, (N, T).
+
+    ValueError where there are more than ``limit``.
+    """
     guards.instance("process", process, FiniteMDP, "mdp.toll_bridge()")
     source, action, target = np.nonzero(process.P)  # the edges (s, a, s'), ordered by s
     count = np.bincount(source, minlength=process.states)
@@ -138,7 +147,10 @@ def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajec
 
 
 def batches(single: Trajectories, episodes: int, limit: int = 2_000_000) -> Trajectories:
-    """Every ordered batch of ``episodes`` independent trajectories: (N, T) -> (N^B, B, T)."""
+    """Every ordered batch of ``episodes`` independent trajectories: (N, T) -> (N^B, B, T).
+
+    ValueError for episodes below 1, and where there are more than ``limit`` batches.
+    """
     guards.count("episodes", episodes)
     if (total := len(single.env_prob) ** episodes) > limit:
         raise ValueError(f"{episodes} episodes make {total:,} batches, more than {limit:,}")
@@ -180,6 +192,7 @@ def expected(
     """The exact expectation Σ_τ P_θ(τ) f(τ) of any estimator, by listing all batches of episodes.
 
     ``estimator`` takes ``Trajectories`` of shape (N, B, T) and returns (…, N); returns (…).
+    ValueError for θ of another shape than (S, A), and for an estimator of another shape.
     """
     batch = batches(enumerate_trajectories(process), episodes)
     theta = process.table(theta)
@@ -270,7 +283,11 @@ def balance(horizon: int = 5) -> FiniteMDP:
 def random_process(
     rng: np.random.Generator, states: int = 3, actions: int = 2, horizon: int = 4
 ) -> FiniteMDP:
-    """A process with random transitions (each may end the episode), rewards and first state."""
+    """A process with random transitions (each may end the episode), rewards and first state.
+
+    Transitions and ρ are uniform on the simplex, rewards standard normal. ValueError for an rng
+    that is no NumPy generator.
+    """
     guards.instance("rng", rng, np.random.Generator, "np.random.default_rng(0)")
     P = rng.dirichlet(np.ones(states + 1), size=(states, actions))
     R = rng.normal(size=(states, actions, states + 1))

@@ -49,7 +49,10 @@ ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
 
 
 def init(sizes: Sequence[int], rng: np.random.Generator) -> Params:
-    """Weights and biases uniform on ±1/√(fan-in); the very draws of ``SoftmaxPolicy.init``."""
+    """Weights and biases uniform on ±1/√(fan-in); the very draws of ``SoftmaxPolicy.init``.
+
+    ValueError for fewer than two widths, or one below 1.
+    """
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(
             f"sizes {tuple(sizes)} must be two or more widths, all above 0: (4, 64, 2)"

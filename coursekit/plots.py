@@ -49,7 +49,10 @@ def style() -> None:
 
 
 def rounded(values: np.ndarray | float, digits: int = 4) -> np.ndarray | float:
-    """Round for display, and turn −0 into 0, so that printed numbers are the same everywhere."""
+    """Round for display, and turn −0 into 0, so that printed numbers are the same everywhere.
+
+    ValueError for what is no number.
+    """
     result = np.round(guards.reals("values", values), digits) + 0.0
     return result if result.ndim else float(result)
 
@@ -59,6 +62,7 @@ def show(fig: Figure, *, alt: str) -> None:
 
     HTML, because alt text in output metadata reaches no reader in JupyterLab or nbconvert. The
     alt text is what the notebook tests compare, so build it from the numbers that are drawn.
+    ValueError for an alt text of fewer than five words.
     """
     guards.instance("fig", fig, Figure, "the first that plt.subplots() gives")
     if not isinstance(alt, str) or len(alt.split()) < 5:
@@ -82,7 +86,7 @@ def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, windo
     The legend says so, with their number.
 
     ``returns`` (L, U): one row a learner, one column an update; each row is first averaged over a
-    sliding window of ``window`` updates.
+    sliding window of ``window`` updates. ValueError where it does not fit into U.
     """
     returns = np.atleast_2d(guards.finite("returns", returns))
     if returns.ndim != 2 or not len(returns):
@@ -175,7 +179,10 @@ def car_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
-    """The slope of the least-squares line through (log x, log y): the exponent of a power law."""
+    """The slope of the least-squares line through (log x, log y): the exponent of a power law.
+
+    (N,), (N,) -> number. ValueError for fewer than two different x, and for values not above 0.
+    """
     x, y = guards.reals("x", x), guards.reals("y", y)
     good = x.ndim == 1 and x.shape == y.shape and len(set(x)) > 1
     if not good or not all(np.all((v > 0) & (v < np.inf)) for v in (x, y)):

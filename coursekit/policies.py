@@ -24,6 +24,7 @@ def init_layers(rng: np.random.Generator, sizes: tuple[int, ...]) -> Params:
     """Weights and biases of a network of these widths, uniform on ±1/√(fan-in).
 
     Layer by layer, weight before bias, as in ``torch.nn.Linear``: w0 (out, in), b0 (out,), w1, …
+    ValueError for an rng that is no NumPy generator.
     """
     guards.instance("rng", rng, np.random.Generator, "np.random.default_rng(0)")
     params = {}
@@ -35,7 +36,10 @@ def init_layers(rng: np.random.Generator, sizes: tuple[int, ...]) -> Params:
 
 
 def network(params: Params, obs: Tensor, layers: int, activation: str) -> Tensor:
-    """``layers`` affine maps with the activation between them; (…, O) -> (…, outputs)."""
+    """``layers`` affine maps with the activation between them; (…, O) -> (…, outputs).
+
+    ValueError for observations of another width than the first layer's.
+    """
     guards.instance("w0", params.get("w0"), Tensor, "policy.init(rng)['w0']")
     layer, weights = torch.as_tensor(obs, dtype=params["w0"].dtype), params["w0"].shape
     if layer.shape[-1:] != weights[1:]:
@@ -48,7 +52,10 @@ def network(params: Params, obs: Tensor, layers: int, activation: str) -> Tensor
 
 
 def logp_from_logits(logits: Tensor, action: Tensor) -> Tensor:
-    """log π(a|s) = logits_a − log Σ_b exp logits_b; (…, A), (…) -> (…)."""
+    """log π(a|s) = logits_a − log Σ_b exp logits_b; (…, A), (…) -> (…).
+
+    ValueError for actions of another shape, and for one outside 0 … A−1.
+    """
     logits, action = torch.as_tensor(logits), torch.as_tensor(action)
     if action.shape != logits.shape[:-1]:
         raise ValueError(
@@ -60,7 +67,11 @@ def logp_from_logits(logits: Tensor, action: Tensor) -> Tensor:
 
 
 def draw(logits: Tensor, u: float) -> int:
-    """The action drawn by inverse CDF from one uniform number u in [0, 1); (A,) -> int."""
+    """The action drawn by inverse CDF from one uniform number u in [0, 1); (A,) -> int.
+
+    min {a : Σ_{b≤a} π(b) > u}. ValueError for logits that are no vector, a NaN, u outside [0, 1).
+    Devroye 1986, section III.2.
+    """
     guards.number("u", u)
     logits = torch.as_tensor(logits, dtype=torch.float64)
     if logits.ndim != 1 or not 0 <= u < 1 or logits.isnan().any():
@@ -89,12 +100,13 @@ class TablePolicy:
         guards.count("actions", self.actions)
 
     def init(self, rng: np.random.Generator) -> Params:
+        """θ standard normal, as a leaf; {"theta": (S, A)}. ValueError for what is no generator."""
         guards.instance("rng", rng, np.random.Generator, "np.random.default_rng(0)")
         theta = rng.normal(size=(self.states, self.actions))
         return {"theta": torch.tensor(theta, requires_grad=True)}
 
     def logits(self, params: Params, obs: Tensor) -> Tensor:
-        """(…) integer states -> (…, A)."""
+        """θ[s]; (…) integer states -> (…, A). ValueError: no such state, θ of another shape."""
         obs = torch.as_tensor(obs)
         guards.below("obs", obs, self.states)
         guards.instance("theta", theta := params.get("theta"), Tensor, "policy.init(rng)['theta']")
@@ -121,6 +133,7 @@ class SoftmaxPolicy:
         _sizes(self, "actions")
 
     def init(self, rng: np.random.Generator) -> Params:
+        """The parameters of ``init_layers``, from the observation through ``hidden`` to logits."""
         return init_layers(rng, (self.obs_size, *self.hidden, self.actions))
 
     def logits(self, params: Params, obs: Tensor) -> Tensor:
@@ -149,6 +162,7 @@ class GaussianPolicy:
         _sizes(self, "action_size")
 
     def init(self, rng: np.random.Generator) -> Params:
+        """The parameters of ``init_layers`` for m(s), and log σ (A,), zero at first."""
         params = init_layers(rng, (self.obs_size, *self.hidden, self.action_size))
         log_std = torch.zeros(self.action_size, dtype=torch.float64, requires_grad=True)
         return params | {"log_std": log_std}
@@ -158,7 +172,10 @@ class GaussianPolicy:
         return network(params, obs, len(self.hidden) + 1, self.activation)
 
     def logp(self, params: Params, obs: Tensor, action: Tensor) -> Tensor:
-        """(…, O), (…, A) -> (…). The action axes are added up here and nowhere else."""
+        """(…, O), (…, A) -> (…). The action axes are added up here and nowhere else.
+
+        ValueError for actions of another shape.
+        """
         mean, action = self.mean(params, obs), torch.as_tensor(action)
         if action.shape != mean.shape:
             raise ValueError(
@@ -169,7 +186,10 @@ class GaussianPolicy:
         return -(0.5 * noise**2 + params["log_std"] + 0.5 * LOG_2PI).sum(-1)
 
     def sample(self, params: Params, obs: Tensor, noise: np.ndarray) -> Tensor:
-        """m(s) + σ ε, with ε standard normal from a NumPy generator; (…, O), (…, A) -> (…, A)."""
+        """m(s) + σ ε, with ε standard normal from a NumPy generator; (…, O), (…, A) -> (…, A).
+
+        ValueError for noise of another shape.
+        """
         mean, noise = self.mean(params, obs), torch.as_tensor(noise)
         if noise.shape != mean.shape:
             raise ValueError(f"noise has shape {tuple(noise.shape)}; need {tuple(mean.shape)}")

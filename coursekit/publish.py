@@ -54,7 +54,11 @@ def find(names: list[str]) -> list[Path]:
 
 
 def execute(names: list[str], to: Path | None = None, seed: int | None = None) -> int:
-    """Run notebooks, refresh them in place or write them to a folder; 1 where one fails, else 0."""
+    """Run notebooks, refresh them in place or write them to a folder; 1 where one fails, else 0.
+
+    ValueError for an unknown or damaged notebook, a seed below 0, a seed other than 0 in place, and
+    a folder that can not be written to.
+    """
     if seed is not None and seed < 0:
         raise ValueError(f"seed {seed} is below 0")
     if seed and (to is None or to.resolve() == NOTEBOOKS):

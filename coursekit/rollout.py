@@ -83,7 +83,10 @@ def checked_id(env_id: str) -> None:
 
 
 def make_lanes(env_id: str, streams: Sequence[np.random.SeedSequence]) -> list[Lane]:
-    """One lane for each pair of streams (environment, actions), seeded once, kept over updates."""
+    """One lane for each pair of streams (environment, actions), seeded once, kept over updates.
+
+    ValueError for an odd number of streams, or none, and for an unknown environment.
+    """
     streams = guards.listed("streams", streams, "np.random.SeedSequence(0).spawn(2)")
     for stream in streams:
         guards.instance("stream", stream, np.random.SeedSequence, "np.random.SeedSequence(0)")
@@ -98,7 +101,7 @@ def make_lanes(env_id: str, streams: Sequence[np.random.SeedSequence]) -> list[L
 
 
 def play(lane: Lane, policy: policies.SoftmaxPolicy, params: policies.Params) -> Episode:
-    """One whole episode, from reset to terminated or truncated."""
+    """One whole episode, from reset to terminated or truncated. ValueError for what is no lane."""
     guards.instance("lane", lane, Lane, "rollout.make_lanes(…)[0]")
     obs, _ = lane.env.reset()
     seen, actions, rewards, terminated, truncated = [], [], [], False, False

@@ -144,7 +144,10 @@ def gap(statistic: Statistic, a: Array, b: Array, axis: int = -1) -> Array:
 def bootstrap(
     samples: tuple[Array, ...], statistic: Statistic, seed: int, level: float, resamples: int
 ) -> tuple[Array, Array]:
-    """Percentile limits of statistic(*samples), resampled along the last axis, in pairs."""
+    """Percentile limits of statistic(*samples), resampled along the last axis, in pairs.
+
+    ValueError for a level outside (0, 1), for no resamples, for a statistic that is no function.
+    """
     guards.number("level", level)
     if not 0 < level < 1:
         raise ValueError(f"level {level} is outside (0, 1); 0.95 is the usual one")

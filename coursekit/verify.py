@@ -27,7 +27,10 @@ class VerificationError(AssertionError):
 
 
 def master_seed() -> int:
-    """The seed from which a notebook derives all others: COURSEKIT_SEED, or 0."""
+    """The seed from which a notebook derives all others: COURSEKIT_SEED, or 0.
+
+    ValueError where that variable is no whole number.
+    """
     text = os.environ.get("COURSEKIT_SEED", "0")
     if not text.isdecimal():
         raise ValueError(f"COURSEKIT_SEED is {text!r}; it must be a whole number ≥ 0")
