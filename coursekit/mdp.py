@@ -26,8 +26,7 @@ class FiniteMDP:
     ``R`` (S, A) or (S, A, S+1): the reward. ``rho`` (S,): the first state. ``horizon``: the number
     of steps after which an episode is cut off (truncated).
 
-    Raises ValueError where shapes disagree, probabilities do not add to 1, a reward is not finite
-    or the horizon is below 1.
+    ValueError where shapes disagree, probabilities do not add to 1, or a number can not be.
     """
 
     P: Array
@@ -91,10 +90,7 @@ class Trajectories(NamedTuple):
 
 
 def log_softmax(theta: Array) -> Array:
-    """log π(a|s) = θ[s, a] − log Σ_b exp θ[s, b], safe for any finite logits; (…, A) -> (…, A).
-
-    ValueError for logits that are not finite; so in ``softmax``.
-    """
+    """log π(a|s) = θ[s, a] − log Σ_b exp θ[s, b]; (…, A) -> (…, A). ValueError where not finite."""
     theta = guards.finite("theta", theta)
     shifted = theta - np.max(theta, axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
@@ -106,10 +102,7 @@ def softmax(theta: Array) -> Array:
 
 
 def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajectories:
-    """Every trajectory the process allows, whatever the policy: N of them, (N, T).
-
-    ValueError where there are more than ``limit``.
-    """
+    """Every trajectory the process allows, whatever the policy; ValueError above ``limit`` (N)."""
     guards.instance("process", process, FiniteMDP, "mdp.toll_bridge()")
     source, action, target = np.nonzero(process.P)  # the edges (s, a, s'), ordered by s
     count = np.bincount(source, minlength=process.states)
@@ -120,10 +113,8 @@ def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajec
         repeat = count[state]
         total = int(repeat.sum()) + sum(len(done) for done in finished)
         if total > limit:
-            raise ValueError(
-                f"{process.name} has more than {limit:,} trajectories ({total:,} after {t + 1} of "
-                f"{process.horizon} steps); shorten the horizon or raise limit"
-            )
+            many = f"{process.name} has more than {limit:,} trajectories ({total:,} after {t + 1} "
+            raise ValueError(f"{many}of {process.horizon} steps); shorten it or raise limit")
         within = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
         edge = np.repeat(first[state], repeat) + within
         alive = np.column_stack([np.repeat(alive, repeat, axis=0), edge])
@@ -147,10 +138,7 @@ def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajec
 
 
 def batches(single: Trajectories, episodes: int, limit: int = 2_000_000) -> Trajectories:
-    """Every ordered batch of ``episodes`` independent trajectories: (N, T) -> (N^B, B, T).
-
-    ValueError for episodes below 1, and where there are more than ``limit`` batches.
-    """
+    """Every ordered batch of ``episodes`` trajectories: (N, T) -> (N^B, B, T); ValueError too."""
     guards.count("episodes", episodes)
     if (total := len(single.env_prob) ** episodes) > limit:
         raise ValueError(f"{episodes} episodes make {total:,} batches, more than {limit:,}")
@@ -159,7 +147,7 @@ def batches(single: Trajectories, episodes: int, limit: int = 2_000_000) -> Traj
 
 
 def logp(trajectories: Trajectories, theta: Array) -> Array:
-    """log π_θ(a_t|s_t) of every step, zero in padding; (…, T)."""
+    """log π_θ(a_t|s_t) of every step, zero in padding; (…, T). ValueError: θ too small."""
     steps = _log_pi(trajectories, theta)[trajectories.obs, trajectories.actions]
     return np.where(trajectories.mask, steps, 0.0)
 
@@ -217,8 +205,7 @@ def grad_J(process: FiniteMDP, theta: Array, gamma: float = 1.0) -> Array:
     ∂J/∂θ[s, a] = Σ_t γ^t d_t(s) π(a|s) (Q_t(s, a) − V_t(s)), with d_t(s) the probability of being
     in s at time t. Sutton, McAllester, Singh & Mansour 1999.
     """
-    V, Q = _values(process, theta, gamma)
-    pi = softmax(process.table(theta))
+    (V, Q), pi = _values(process, theta, gamma), softmax(process.table(theta))
     d, total = process.rho, np.zeros_like(pi)
     for t in range(process.horizon):
         total += gamma**t * d[:, None] * pi * (Q[t] - V[t][:, None])
@@ -283,11 +270,7 @@ def balance(horizon: int = 5) -> FiniteMDP:
 def random_process(
     rng: np.random.Generator, states: int = 3, actions: int = 2, horizon: int = 4
 ) -> FiniteMDP:
-    """A process with random transitions (each may end the episode), rewards and first state.
-
-    Transitions and ρ are uniform on the simplex, rewards standard normal. ValueError for an rng
-    that is no NumPy generator.
-    """
+    """P and ρ uniform on the simplex, rewards standard normal; ValueError for what is no rng."""
     guards.instance("rng", rng, np.random.Generator, "np.random.default_rng(0)")
     P = rng.dirichlet(np.ones(states + 1), size=(states, actions))
     R = rng.normal(size=(states, actions, states + 1))
