@@ -62,8 +62,11 @@ def logp_from_logits(logits: Tensor, action: Tensor) -> Tensor:
             f"actions have shape {tuple(action.shape)}; logits of shape {tuple(logits.shape)} "
             f"need {tuple(logits.shape[:-1])}"
         )
-    guards.below("actions", action, logits.shape[-1])
-    return torch.log_softmax(logits, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    try:  # torch looks at the values: a look of our own would stop torch.func.vmap
+        return torch.log_softmax(logits, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    except RuntimeError as error:
+        last = logits.shape[-1] - 1
+        raise ValueError(f"actions must be whole numbers from 0 to {last}, not {action}") from error
 
 
 def draw(logits: Tensor, u: float) -> int:
@@ -108,11 +111,11 @@ class TablePolicy:
     def logits(self, params: Params, obs: Tensor) -> Tensor:
         """θ[s]; (…) integer states -> (…, A). ValueError: no such state, θ of another shape."""
         obs = torch.as_tensor(obs)
-        guards.below("obs", obs, self.states)
         guards.instance("theta", theta := params.get("theta"), Tensor, "policy.init(rng)['theta']")
         if theta.shape != (self.states, self.actions):
             need = (self.states, self.actions)
             raise ValueError(f"theta has shape {tuple(theta.shape)}; this policy needs {need}")
+        guards.below("obs", obs, self.states)
         return theta[obs]
 
     def logp(self, params: Params, obs: Tensor, action: Tensor) -> Tensor:

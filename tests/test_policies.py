@@ -305,6 +305,17 @@ def test_states_and_tables_that_do_not_fit_the_table_policy_are_refused():
             policy.logits(wrong, [0])
 
 
+def test_the_gradient_of_every_step_comes_from_vmap_too():
+    policy = policies.SoftmaxPolicy(obs_size=3, actions=2, hidden=(5,))
+    params, obs = policy.init(np.random.default_rng(1)), torch.linspace(-1, 1, 12).reshape(4, 3)
+    actions = torch.tensor([1, 0, 0, 1])
+    one = torch.func.grad(lambda p, o, a: policy.logp(p, o, a))
+    together = torch.func.vmap(one, in_dims=(None, 0, 0))(params, obs, actions)
+    for k in range(4):
+        alone = one(params, obs[k], actions[k])
+        assert all(torch.allclose(together[name][k], alone[name]) for name in params)
+
+
 @pytest.mark.parametrize("action", [2, -1, 0.5, True])
 def test_actions_that_the_logits_do_not_have_are_refused(action):
     with pytest.raises(ValueError, match="actions must be whole numbers from 0 to 1, not "):
