@@ -113,10 +113,8 @@ def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajec
         repeat = count[state]
         total = int(repeat.sum()) + sum(len(done) for done in finished)
         if total > limit:
-            many = (
-                f"{process.name} has more than {limit:,} trajectories ({total:,} after {t + 1} of "
-            )
-            raise ValueError(f"{many}{process.horizon} steps); shorten the horizon or raise limit")
+            text = f"{process.name} has more than {limit:,} trajectories ({total:,} after {t + 1}"
+            raise ValueError(f"{text} of its steps); shorten the horizon or raise limit")
         within = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
         edge = np.repeat(first[state], repeat) + within
         alive = np.column_stack([np.repeat(alive, repeat, axis=0), edge])
