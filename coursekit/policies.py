@@ -77,10 +77,10 @@ def draw(logits: Tensor, u: float) -> int:
     """
     guards.number("u", u)
     logits = torch.as_tensor(logits, dtype=torch.float64)
-    if logits.ndim != 1 or not 0 <= u < 1 or logits.isnan().any():
+    below = torch.softmax(logits, -1).cumsum(-1)  # the probability of this action or one before it
+    if logits.ndim != 1 or not len(logits) or not 0 <= u < 1 or math.isnan(below[-1]):
         raise ValueError(f"logits {logits} must be (A,) without NaN, and u {u} in [0, 1)")
-    inner = torch.softmax(logits, -1).cumsum(-1)[:-1]
-    return int((inner <= u).sum())
+    return int((below[:-1] <= u).sum())
 
 
 def _sizes(policy: SoftmaxPolicy | GaussianPolicy, outputs: str) -> None:

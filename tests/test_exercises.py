@@ -221,6 +221,10 @@ def test_each_mistake_is_told_what_it_is(tag):
         assert said(tag, wrong).startswith("not yet: ")
 
 
+def test_a_small_answer_must_be_right_in_its_own_size():
+    assert said("4.3", 1.00005e-5) != "correct"
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_nothing_that_an_exercise_says_is_left_out_here(number):
     module = checks.importlib.import_module(f"coursekit.exercises.nb{number:02d}")

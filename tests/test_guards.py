@@ -104,6 +104,7 @@ def test_numbers_of_any_kind_become_a_new_array_of_float64(given, found):
         "1",
         ["1"],
         [None],
+        [torch.ones(2, requires_grad=True)],
         [[1], [1, 2]],
         1j,
         {"a": 1},
@@ -138,11 +139,17 @@ def test_a_batch_is_values_and_mask_of_one_shape_without_an_empty_episode(array)
         (mask[:1], "losses have shape (2, 2) and mask (1, 2); both must end in the same (B, T)"),
         (mask[0], "losses have shape (2, 2) and mask (2,); both must end in the same (B, T)"),
         (mask * 2, "the mask must be True or False at every step, not"),
-        (mask & False, "an episode is empty: lengths [0, 0]; leave it out"),
+        (
+            array([[True, True], [False, False]]),
+            "an episode is empty: lengths [2, 0]; leave it out",
+        ),
         (mask.tolist(), "mask [[True, True], [True, False]] must be an array or a tensor"),
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
             guards.batch("losses", values, wrong)
+    for row in (values[0], values[:0]):
+        with pytest.raises(ValueError, match=re.escape(f"have shape {tuple(row.shape)} and mask")):
+            guards.batch("losses", row, row > 0)
 
 
 def test_arrays_are_of_one_library():

@@ -209,6 +209,7 @@ def test_a_vector_field_shows_directions_at_their_points_and_leaves_out_zeros(ax
     np.testing.assert_allclose(drawn[10, 1], (0.6, 0.8))
     np.testing.assert_allclose(drawn[30, 1], (0, -1))
     assert arrows.pivot == "middle"  # centred on the points
+    assert arrows.scale == pytest.approx(1.6 * 3)  # 1.6 of them would fill a column
     np.testing.assert_allclose(drawn[10, 2], (-1, 0))
     np.testing.assert_allclose(drawn[30, 2], (half, half))
 

@@ -78,6 +78,7 @@ def test_draw_stays_among_the_actions_where_the_probabilities_add_to_less_than_o
         (torch.zeros(3, 2), 0.5),
         (torch.tensor(1.0), 0.5),
         (torch.tensor([0.0, math.nan]), 0.5),
+        (torch.zeros(0), 0.5),
         ([0.0, 0.0], 1.0),
         ([0.0, 0.0], -0.1),
         ([0.0, 0.0], math.nan),
@@ -86,6 +87,12 @@ def test_draw_stays_among_the_actions_where_the_probabilities_add_to_less_than_o
 def test_draw_refuses_what_is_no_distribution_and_no_uniform_number(logits, u):
     with pytest.raises(ValueError, match=r"(?s)logits .* must be \(A,\) without NaN, and u"):
         policies.draw(logits, u)
+
+
+@pytest.mark.parametrize("u", ["0.5", None, torch.tensor(0.5)])
+def test_draw_refuses_what_is_no_number(u):
+    with pytest.raises(ValueError, match=re.escape(f"u {u!r} must be a number")):
+        policies.draw([0.0, 0.0], u)
 
 
 @pytest.mark.parametrize("u", [0.0, 0.5, math.nextafter(1, 0)])
