@@ -219,6 +219,13 @@ def test_a_vector_field_of_another_shape_is_rejected_with_both_shapes(ax):
         plots.vector_field(ax, [1.0, 2.0], [1.0, 2.0, 3.0], FIELD, "black")
 
 
+def test_a_vector_field_that_is_not_finite_is_refused(ax):
+    with pytest.raises(ValueError, match="field holds a NaN or an infinity"):
+        plots.vector_field(
+            ax, [1.0, 2.0, 3.0], [1.0, 2.0], np.where(FIELD == 5, np.nan, FIELD), "b"
+        )
+
+
 def test_the_strips_draw_rod_and_car_where_the_observation_says():
     _, axes = plt.subplots(2, 2)
     angle = np.pi / 6  # to the left of the top

@@ -229,7 +229,10 @@ def test_an_unknown_notebook_lists_the_known_ones(idle):
 
 
 @pytest.mark.parametrize("name", ["", "0", "002", "2_failing", "01_goo", "_"])
-def test_what_is_nearly_a_notebook_is_none(idle, name):
+def test_what_is_nearly_a_notebook_is_none(idle, tmp_path, name):
+    write(tmp_path / "10_last.ipynb", GOOD)
+    if name != "0":
+        write(tmp_path / "00_first.ipynb", GOOD)  # an empty name, filled up with zeros, is no 00
     with pytest.raises(ValueError, match=f"notebook {name!r} does not exist; the course has"):
         publish.find([name])
 

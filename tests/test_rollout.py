@@ -240,6 +240,12 @@ def test_what_is_no_episode_is_refused(wrong):
         rollout.stack(wrong)
 
 
+@pytest.mark.parametrize("wrong", [None, 5, "ab"])
+def test_episodes_that_are_no_list_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"episodes {wrong!r} must be a list, such as"):
+        rollout.stack(wrong)
+
+
 @pytest.mark.parametrize("wrong", [episode(2), episode(2).rewards])
 def test_one_episode_alone_is_not_a_list_of_them(wrong):
     with pytest.raises(
@@ -275,6 +281,22 @@ def test_seeds_and_generators_are_no_streams(wrong):
         ValueError, match=r"stream .* is no SeedSequence; give one, such as np\.random"
     ):
         rollout.make_lanes("CartPole-v1", wrong)
+
+
+def test_an_id_that_is_good_is_made_once_and_closed(monkeypatch):
+    made, closed, make = [], [], rollout.make
+
+    def watched(env_id):
+        made.append(make(env_id))
+        monkeypatch.setattr(made[-1], "close", lambda: closed.append(env_id))
+        return made[-1]
+
+    monkeypatch.setattr(rollout, "make", watched)
+    rollout.checked_id.cache_clear()
+    for _ in range(3):
+        rollout.checked_id("Acrobot-v1")
+    assert len(made) == 1
+    assert closed == ["Acrobot-v1"]
 
 
 @pytest.mark.parametrize(
