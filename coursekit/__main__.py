@@ -5,6 +5,7 @@ the active virtual or conda environment), installs the project there, and goes o
 """
 
 import argparse
+import contextlib
 import hashlib
 import importlib
 import json
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -85,10 +87,44 @@ def prepare():
     else:
         inside = "Scripts/python.exe" if os.name == "nt" else "bin/python"
         python, fresh = str(VENV / inside), True
-        if stamp().exists() and Path(python).exists():
-            return python
-        if not make_venv():
-            return None
+    with alone():
+        return install(python, fresh)
+
+
+@contextlib.contextmanager
+def alone():
+    """One installation at a time: whoever comes second waits, and finds that it is done."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build" / "install.lock", "w") as lock:
+        if not locked(lock):
+            print("Another command is installing here; waiting for it …", flush=True)
+            while not locked(lock):
+                time.sleep(1)
+        yield  # the end of the process, however it ends, gives the lock back
+
+
+def locked(lock):
+    """Take the lock, where nobody else holds it; False where somebody does."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def install(python, fresh):
+    """Make the environment of ``python`` where it is ``fresh``, and install there; None if not."""
+    if fresh and stamp().exists() and Path(python).exists():
+        return python
+    if fresh and not make_venv():
+        return None
     print("Installing the course into %s (once; a few minutes) …" % Path(python).parents[1])
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if call([*install, "--editable", "%s[test]" % ROOT]):
@@ -173,9 +209,10 @@ def test(args, rest):
 
     ValueError for a file that does not exist.
     """
-    for word in rest:  # pytest on workers does not say which file it misses
-        path = word.split("::")[0]
-        if path.endswith((".py", ".ipynb")) and not (ROOT / path).exists():
+    for i, word in enumerate(rest):  # pytest on workers does not say what it misses
+        path, near = word.split("::")[0], rest[max(0, i - 1) : i + 1]
+        named = not any(w.startswith("-") for w in near)  # no option, and no option's value
+        if (named or path.endswith((".py", ".ipynb"))) and not (ROOT / path).exists():
             raise ValueError("%s does not exist in %s; see `ls notebooks tests`." % (path, ROOT))
     return call([sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *rest])
 

@@ -40,7 +40,7 @@ def train_many(
     """Learner k is ``actor_critic.train(config, seeds[k])``; ValueError: see ``own_seeds``."""
     seeds = guards.own_seeds(seeds)
     total = len(seeds) * config.updates
-    bar = tqdm(total=total, leave=False, disable=not train.bars(progress), unit="update")
+    bar = train.progress_bar(total, show=progress, unit="update")
     with ThreadPoolExecutor(max(1, threads)) as pool, bar:
         runs = list(pool.map(lambda seed: _one(config, seed, bar), seeds))
     logs, actors, critics = zip(*runs, strict=True)

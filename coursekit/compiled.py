@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from coursekit import backprop, envs, guards, kernel, policies, train
 
@@ -49,7 +48,7 @@ def train_many(
     rates = np.full(len(seeds), config.lr) if lr is None else guards.reals("lr", lr)
     rates = np.broadcast_to(rates, len(seeds)) if rates.ndim == 0 else rates
     _guard(config, seeds, rates)
-    bar = tqdm(total=len(seeds), leave=False, disable=not train.bars(progress), unit="learner")
+    bar = train.progress_bar(len(seeds), show=progress, unit="learner")
     runs = []
     with ThreadPoolExecutor(threads) as pool, bar:
         for run in pool.map(lambda k: _one(config, seeds[k], float(rates[k])), range(len(seeds))):

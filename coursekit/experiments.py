@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from coursekit import guards, stats, train
 from coursekit.cache import Arrays, Cache
@@ -102,12 +101,7 @@ def run(
     for piece in pieces:
         if (arrays := store.load(key(*piece))) is not None:
             found[piece] = arrays
-    bar = tqdm(
-        total=len(pieces),
-        initial=len(found),
-        leave=False,
-        disable=not train.bars(progress),
-    )
+    bar = train.progress_bar(len(pieces), show=progress, done=len(found))
     workers = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
     try:
         for piece, arrays in workers(delayed(work)(*p) for p in pieces if p not in found):

@@ -70,7 +70,8 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        why = f"{folder} can not be written to ({error.strerror})"
+        wrong = "it is a file, not a folder" if folder.is_file() else error.strerror
+        why = f"{folder} can not be written to ({wrong})"
         raise ValueError(f"{why}; give another folder by --to DIR") from error
     rows = [run(path, (to or NOTEBOOKS) / path.name, seed or 0, keep=to is None) for path in paths]
     (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

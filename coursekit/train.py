@@ -7,12 +7,13 @@ environment and its actions, so that lane k sees the same numbers whatever B is.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm, trange
+from tqdm import tqdm
 
 from coursekit import baselines, gradients, guards, losses, policies, rollout
 
@@ -76,14 +77,14 @@ class Result(NamedTuple):
     grad_norm: np.ndarray
 
 
-def progress_bar(count: int, *, show: bool = True) -> tqdm:
-    """``range(count)`` with a bar, silent where COURSEKIT_QUIET is set."""
-    return trange(count, leave=False, disable=not bars(show))
+def progress_bar(count: int, *, show: bool = True, unit: str = "it", done: int = 0) -> tqdm:
+    """``range(count)`` with a bar, which ``update`` moves as well; none under COURSEKIT_QUIET.
 
-
-def bars(show: bool = True) -> bool:
-    """Whether to draw progress bars: not where COURSEKIT_QUIET is set."""
-    return show and not os.environ.get("COURSEKIT_QUIET")
+    On stdout, since JupyterLab paints red whatever is written to stderr.
+    """
+    hidden = not show or bool(os.environ.get("COURSEKIT_QUIET"))
+    where = {"file": sys.stdout, "leave": False, "disable": hidden}
+    return tqdm(range(count), unit=unit, initial=done, **where)
 
 
 def train(config: Config, seed: int, *, progress: bool = False) -> Result:

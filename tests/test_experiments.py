@@ -179,7 +179,7 @@ def test_a_bar_is_drawn_unless_silence_was_asked_for(trainer, monkeypatch, capsy
     experiments.run(six(), SEEDS, cache=False, progress=False)
     assert capsys.readouterr() == ("", "")
     experiments.run(six(), SEEDS, cache=False)
-    assert "0/12" in capsys.readouterr().err
+    assert "0/12" in capsys.readouterr().out
 
 
 # What is kept

@@ -180,6 +180,29 @@ def test_what_is_installed_from_inside_the_venv_is_stamped_too(calls, monkeypatc
     assert entry.stamp().exists()
 
 
+def test_who_comes_second_waits_and_finds_the_installation_done(calls, capsys, monkeypatch):
+    (entry.ROOT / "build").mkdir()
+    with open(entry.ROOT / "build" / "install.lock", "w") as first:
+        assert entry.locked(first)
+
+        def finish(seconds):  # while the second one sleeps, the first one makes .venv, and ends
+            venv.EnvBuilder().create(entry.VENV)
+            entry.stamp().touch()
+            first.close()
+
+        monkeypatch.setattr(entry.time, "sleep", finish)
+        assert Path(entry.prepare()).exists()
+    assert "Another command is installing here" in capsys.readouterr().out
+    assert calls == []
+
+
+def test_who_comes_alone_does_not_wait(calls, capsys, monkeypatch):
+    monkeypatch.setattr(entry.time, "sleep", lambda seconds: pytest.fail("it waited"))
+    entry.prepare()
+    entry.prepare()  # the lock was given back
+    assert "Another" not in capsys.readouterr().out
+
+
 def test_other_requirements_start_clean(calls):
     entry.prepare()
     old = entry.stamp()
@@ -340,6 +363,8 @@ def test_test_hands_all_arguments_to_pytest_in_their_order(ready):
     [
         (["test", "notebooks/99.ipynb"], "notebooks/99.ipynb does not exist"),
         (["test", "tests/test_nothing.py::test_x"], "tests/test_nothing.py does not exist"),
+        (["test", "nosuch"], "nosuch does not exist"),
+        (["test", "tests", "nosuch"], "nosuch does not exist"),
         (["lab", "--port", "65536"], "port 65536 is outside 1 to 65535"),
         (["lab", "--port", "0"], "port 0 is outside 1 to 65535"),
     ],

@@ -207,11 +207,17 @@ def test_grad_norm_is_that_of_the_gradient_before_the_optimiser_sees_it(optimise
     assert tenth.grad_norm[0] == pytest.approx(result.grad_norm[0] / 10, rel=1e-12)
 
 
-def test_bars_are_silent_where_the_variable_is_set_and_where_nobody_asked(monkeypatch):
+def test_bars_are_silent_where_the_variable_is_set_and_where_nobody_asked(monkeypatch, capsys):
     monkeypatch.delenv("COURSEKIT_QUIET", raising=False)
-    assert (train.bars(), train.bars(True), train.bars(False)) == (True, True, False)
+    assert list(train.progress_bar(3, unit="learner", done=1)) == [0, 1, 2]
+    out, err = capsys.readouterr()
+    assert "1/3" in out
+    assert "learner" in out
+    assert err == ""  # JupyterLab paints it red
+    assert list(train.progress_bar(3, show=False)) == [0, 1, 2]
     monkeypatch.setenv("COURSEKIT_QUIET", "1")
-    assert (train.bars(), train.bars(False)) == (False, False)
+    assert list(train.progress_bar(3)) == [0, 1, 2]
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("optimiser", sorted(train.OPTIMISERS))
@@ -300,7 +306,7 @@ def test_a_bar_is_drawn_where_one_asks_for_it_and_nowhere_else(monkeypatch, caps
     run(updates=2)
     assert capsys.readouterr() == ("", "")
     train.train(train.Config(**{**TINY, "updates": 2}), 1, progress=True)
-    assert "/2" in capsys.readouterr().err
+    assert "/2" in capsys.readouterr().out
 
 
 def test_the_activation_and_the_hidden_layers_are_those_of_the_settings():

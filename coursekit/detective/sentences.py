@@ -59,7 +59,7 @@ LOSSES: dict[str, tuple[str, str]] = {
     ),
     "immediate_reward": (
         "the weight is r_t alone: nothing is learned about consequences (it is γ = 0)",
-        "use the reward-to-go",
+        "use the reward-to-go; or were rewards handed in where your function expects returns?",
     ),
     "returns_from_start": (
         "the first n − t rewards stand in for the last n − t: rewards[k] for rewards[t + k]",
