@@ -9,6 +9,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -483,3 +484,15 @@ def test_the_maps_and_the_notebooks_give_the_same_minutes(table):
     for name, minutes in rows.items():
         source = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
         assert f"**Time**: about {minutes} minutes" in source, (name, minutes)
+
+
+def test_the_program_in_the_readme_runs_as_it_stands_and_says_what_its_comment_says():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    command = [sys.executable, "-c", textwrap.dedent("  " + program.lstrip())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    said = re.search(r"# (✗ \w+)", program).group(1)
+    assert done.stdout.splitlines()[0] == said
+    mended = [word.replace(".mean()", ".sum()") for word in command]
+    done = subprocess.run(mended, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.startswith("✓")
