@@ -138,7 +138,7 @@ def enumerate_trajectories(process: FiniteMDP, limit: int = 2_000_000) -> Trajec
 
 
 def batches(single: Trajectories, episodes: int, limit: int = 2_000_000) -> Trajectories:
-    """Every ordered batch of ``episodes`` trajectories: (N, T) -> (N^B, B, T); ValueError too."""
+    """Every ordered batch of ``episodes``: (N, T) -> (N^B, B, T); ValueError above ``limit``."""
     guards.count("episodes", episodes)
     if (total := len(single.env_prob) ** episodes) > limit:
         raise ValueError(f"{episodes} episodes make {total:,} batches, more than {limit:,}")
