@@ -273,10 +273,8 @@ def test_a_damaged_notebook_is_named_before_any_other_runs(idle, tmp_path, damag
 def test_a_folder_that_can_not_be_written_to_is_said_before_anything_runs(idle, tmp_path):
     file = tmp_path / "file"
     file.write_text("in the way")
-    for to in (file, file / "sub"):
-        with pytest.raises(
-            ValueError, match=r"file.* can not be written to \(.+\); give another fold"
-        ):
+    for to, why in ((file, "it is a file, not a folder"), (file / "sub", "Not a directory")):
+        with pytest.raises(ValueError, match=rf"can not be written to \({why}\); give another fold"):
             publish.execute(["01"], to=to)
     assert idle == []
 
