@@ -274,7 +274,7 @@ def test_a_folder_that_can_not_be_written_to_is_said_before_anything_runs(idle, 
     file = tmp_path / "file"
     file.write_text("in the way")
     for to, why in ((file, "it is a file, not a folder"), (file / "sub", "Not a directory")):
-        with pytest.raises(ValueError, match=rf"can not be written to \({why}\); give another fold"):
+        with pytest.raises(ValueError, match=rf"can not be written to \({why}\); give another"):
             publish.execute(["01"], to=to)
     assert idle == []
 
