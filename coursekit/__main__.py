@@ -218,15 +218,15 @@ def test(args, rest):
 
 
 def execute(args, rest):
-    """Run notebooks; see coursekit.publish."""
-    from coursekit import publish
+    """Run notebooks; see coursekit.publish.execute."""
+    from coursekit.publish import execute
 
-    return publish.execute(args.notebooks, args.to, args.seed)
+    return execute.execute(args.notebooks, args.to, args.seed)
 
 
 def bench(args, rest):
-    """Measure speeds; see coursekit.bench."""
-    from coursekit import bench
+    """Measure speeds; see coursekit.publish.bench."""
+    from coursekit.publish import bench
 
     return bench.bench(bench.QUICK if args.quick else bench.FULL)
 

@@ -1,6 +1,6 @@
 """A learned baseline and generalised advantages: the second algorithm, as a specification.
 
-In torch on ``gymnasium.make``, short and slow; ``actor_compiled.train_many`` equals it. What is new
+In torch on ``gymnasium.make``, short and slow; it has a compiled twin, its equal by test. New
 against ``train``: a critic V(s), advantages by GAE, a Gaussian or a softmax head, a potential.
 Streams are those of ``train``: weights (actor, then critic), then for each lane its environment and
 its actions. Axes: ``B`` episodes, ``T`` time, ``O`` observation, ``A`` action.
@@ -8,17 +8,35 @@ its actions. Axes: ``B`` episodes, ``T`` time, ``O`` observation, ``A`` action.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from coursekit import actor_kernel, envs, guards, policies, rollout
+from coursekit import guards, policies, rollout
 
 Array = Any
+REDUCTIONS = ("sum", "episode_mean", "step_mean")
+AT_LIMIT = ("nothing", "value", "potential")
 # Largest values of the observations: the networks see obs / SCALE, so that no input is tiny.
 SCALE = {"MountainCar-v0": (1.0, 0.07), "Pendulum-v1": (1.0, 1.0, 8.0)}
+
+
+def energy(obs: Array) -> float:
+    """Φ(s) = 100 · min(0, (E − E_flag) / (E_flag − E_valley)), a potential for MountainCar; (2,).
+
+    E = v²/2 + (0.0025/3) sin 3x is what a car without engine keeps. Φ is −100 at rest in the
+    valley and 0 with enough energy for the flag: a rough count of the steps that are still to go.
+    """
+    hill = 0.0025 / 3.0
+    flag, valley = hill * math.sin(1.5), -hill
+    kept = 0.5 * obs[1] * obs[1] + hill * math.sin(3.0 * obs[0])
+    return 100.0 * min(0.0, (kept - flag) / (flag - valley))
+
+
+POTENTIALS = {"none": lambda obs: 0.0, "energy": energy}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +64,11 @@ class Config(guards.Settings):
     hidden: int = 64  # relu units, of the actor and of the critic
 
     def __post_init__(self) -> None:
-        envs.spec(self.env_id)
+        rollout.sizes(self.env_id)
         for name, known in (
-            ("at_limit", actor_kernel.AT_LIMIT),
-            ("potential", actor_kernel.POTENTIAL),
-            ("reduction", actor_kernel.REDUCTION),
+            ("at_limit", AT_LIMIT),
+            ("potential", POTENTIALS),
+            ("reduction", REDUCTIONS),
             ("optimiser", ("sgd", "adam")),
         ):
             guards.one_of(name, getattr(self, name), known)
@@ -108,23 +126,21 @@ def gae(
 
 def policy_for(config: Config) -> policies.SoftmaxPolicy | policies.GaussianPolicy:
     """Softmax where the environment's actions are choices, Gaussian where one is a torque."""
-    spec = envs.spec(config.env_id)
-    if spec.actions:
-        return policies.SoftmaxPolicy(
-            obs_size=spec.obs, actions=spec.actions, hidden=(config.hidden,)
-        )
-    return policies.GaussianPolicy(obs_size=spec.obs, action_size=1, hidden=(config.hidden,))
+    (obs, actions), hidden = rollout.sizes(config.env_id), (config.hidden,)
+    if actions:
+        return policies.SoftmaxPolicy(obs_size=obs, actions=actions, hidden=hidden)
+    return policies.GaussianPolicy(obs_size=obs, action_size=1, hidden=hidden)
 
 
 def initial(config: Config, rng: np.random.Generator) -> tuple[policies.Params, policies.Params]:
     """The actor's parameters, then the critic's, from one generator."""
     policy = policy_for(config).init(rng)
-    return policy, policies.init_layers(rng, (envs.spec(config.env_id).obs, config.hidden, 1))
+    return policy, policies.init_layers(rng, (rollout.sizes(config.env_id)[0], config.hidden, 1))
 
 
 def scale(config: Config) -> np.ndarray:
     """What observations are divided by before the networks see them; (O,)."""
-    return np.array(SCALE.get(config.env_id, (1.0,) * envs.spec(config.env_id).obs))
+    return np.array(SCALE.get(config.env_id, (1.0,) * rollout.sizes(config.env_id)[0]))
 
 
 def value(critic: policies.Params, obs: Array) -> torch.Tensor:
@@ -212,8 +228,7 @@ def _advantage(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """GAE of one episode and the critic's targets; (n,), (n,)."""
     states, n = np.array([*episode.obs, episode.last]), len(episode.rewards)
-    kind = actor_kernel.POTENTIAL[config.potential]
-    phi = np.array([actor_kernel.potential(kind, obs) for obs in states])
+    phi = np.array([POTENTIALS[config.potential](obs) for obs in states])
     if episode.terminated or config.at_limit == "nothing":
         phi[n] = 0.0  # an end: the potential must be 0 there
     rewards = torch.tensor(episode.rewards) + torch.from_numpy(config.gamma * phi[1:] - phi[:-1])

@@ -1,7 +1,7 @@
 """A grid is data: a tuple of ``train.Config``, run for many seeds into one tidy table.
 
 Shapes: ``L`` learners (seeds), ``U`` updates, ``B`` episodes of an update. Finished pieces are kept
-on disk (see ``coursekit.cache``: where, how large, how to clear it), so that a run that was
+on disk (see ``coursekit.fast.cache``: where, how large, how to clear it), so that a run that was
 interrupted goes on where it stopped.
 """
 
@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from coursekit import guards, stats, train
-from coursekit.cache import Arrays, Cache
+from coursekit import fast, guards, stats, train
+from coursekit.fast.cache import Arrays, Cache
 from coursekit.train import Config
 
 CHUNK = 16  # learners of one piece of work
@@ -78,7 +78,7 @@ def run(
     progress: bool = True,
     cache: Path | str | bool | None = None,
 ) -> Runs:
-    """Train every config with every seed by ``compiled.train_many``, on ``jobs`` threads.
+    """Train every config with every seed by ``fast.train_many``, on ``jobs`` threads.
 
     The work goes through joblib in pieces of ``CHUNK`` seeds: another backend that can return a
     generator (loky, Dask) is chosen outside, by ``joblib.parallel_config(backend=…)``. ``cache``:
@@ -125,9 +125,7 @@ def run(
 
 def work(config: Config, seeds: tuple[int, ...], rates: tuple[float, ...]) -> tuple[tuple, Arrays]:
     """One piece: what it was, and ``returns, lengths, grad_norm`` of its learners."""
-    from coursekit import compiled  # numba loads here: a run that is wholly kept does without
-
-    many = compiled.train_many(config, seeds, lr=rates, threads=1)
+    many = fast.train_many(config, seeds, lr=rates, threads=1)
     return (config, seeds, rates), (many.returns, many.lengths, many.grad_norm)
 
 

@@ -82,6 +82,21 @@ def checked_id(env_id: str) -> None:
     env.close()
 
 
+@cache
+def sizes(env_id: str) -> tuple[int, int]:
+    """The width of an observation and the number of actions, 0 standing for one real number.
+
+    ValueError for an environment that does not exist, and for other observations or actions.
+    """
+    env = make(env_id)
+    box, torque = env.observation_space, env.action_space
+    env.close()
+    if isinstance(torque, gymnasium.spaces.Box) and torque.shape == (1,) and len(box.shape) == 1:
+        return box.shape[0], 0
+    policy = policies.policy_for(env)
+    return policy.obs_size, policy.actions
+
+
 def make_lanes(env_id: str, streams: Sequence[np.random.SeedSequence]) -> list[Lane]:
     """One lane for each pair of streams (environment, actions), seeded once, kept over updates.
 

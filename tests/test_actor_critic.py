@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from coursekit import actor_compiled, actor_critic, actor_kernel, mdp
+from coursekit import actor_critic, fast, mdp
+from coursekit.fast import actor_critic_kernel
 
 # --- Advantages: two episodes, of 3 and 2 steps, B ≠ T, numbers that one can do by hand.
 REWARDS = np.array([[1.0, 2.0, 3.0], [4.0, -1.0, 0.0]])
@@ -107,7 +108,7 @@ def test_the_value_beyond_a_time_limit_makes_up_for_the_steps_that_were_cut():
 
 # --- The potential.
 def test_the_energy_is_minus_100_in_the_valley_and_0_with_enough_of_it():
-    phi = partial(actor_kernel.potential, actor_kernel.POTENTIAL["energy"])
+    phi = partial(actor_critic_kernel.potential, actor_critic_kernel.POTENTIAL["energy"])
     assert phi(np.array([-math.pi / 6, 0.0])) == pytest.approx(-100, abs=1e-12)
     assert phi(np.array([0.5, 0.0])) == pytest.approx(0, abs=1e-12)
     assert phi(np.array([0.5, 0.03])) == 0
@@ -115,7 +116,7 @@ def test_the_energy_is_minus_100_in_the_valley_and_0_with_enough_of_it():
     E = v**2 / 2 + 0.0025 / 3 * math.sin(3 * x)
     flag, valley = 0.0025 / 3 * math.sin(1.5), -0.0025 / 3
     assert phi(np.array([x, v])) == pytest.approx(100 * (E - flag) / (flag - valley), abs=1e-9)
-    assert actor_kernel.potential(0, np.array([x, v])) == 0
+    assert actor_critic_kernel.potential(0, np.array([x, v])) == 0
 
 
 # --- Compiled = specification.
@@ -146,7 +147,7 @@ def apart(many, k, run):
 
 @pytest.mark.parametrize("change", CASES.values(), ids=CASES.keys())
 def test_learner_k_is_the_specification_with_seed_k(change):
-    many = actor_compiled.train_many(config(**change), [3, 11])
+    many = fast.train_many(config(**change), [3, 11])
     run = actor_critic.train(config(**change), 11)
     np.testing.assert_array_equal(many.lengths[1], run.lengths)
     np.testing.assert_allclose(many.returns[1], run.returns, rtol=1e-8)
@@ -170,13 +171,13 @@ def test_learner_k_is_the_specification_with_seed_k(change):
 )
 def test_a_setting_that_was_not_honoured_would_be_seen(name, change):
     run = actor_critic.train(config(**CASES[name]), 11)
-    other = actor_compiled.train_many(config(**(CASES[name] | change)), [11])
+    other = fast.train_many(config(**(CASES[name] | change)), [11])
     assert apart(other, 0, run) > 1e-7
 
 
 def test_a_learner_does_not_know_who_else_is_in_the_batch():
-    alone = actor_compiled.train_many(config(), [11], threads=1)
-    among = actor_compiled.train_many(config(), [5, 11, 2], threads=2)
+    alone = fast.train_many(config(), [11], threads=1)
+    among = fast.train_many(config(), [5, 11, 2], threads=2)
     np.testing.assert_array_equal(alone.returns[0], among.returns[1])
     for mine, theirs in ((alone.policies, among.policies), (alone.critics, among.critics)):
         assert all(np.array_equal(value, theirs[1][name]) for name, value in mine[0].items())
@@ -185,12 +186,12 @@ def test_a_learner_does_not_know_who_else_is_in_the_batch():
 def test_the_noise_lasts_when_it_has_to_be_drawn_again():
     """More episodes a lane than are drawn ahead (8), and stops of the progress bar between."""
     setting = config(updates=11, episodes=1, lr=1e-4)
-    many, run = actor_compiled.train_many(setting, [4]), actor_critic.train(setting, 4)
+    many, run = fast.train_many(setting, [4]), actor_critic.train(setting, 4)
     np.testing.assert_allclose(many.returns[0], run.returns, rtol=1e-6)
 
 
 def test_parameters_come_back_for_observations_as_they_are():
-    many = actor_compiled.train_many(config(optimiser="sgd", lr=1e-300, critic_lr=1e-300), [4])
+    many = fast.train_many(config(optimiser="sgd", lr=1e-300, critic_lr=1e-300), [4])
     rng = np.random.default_rng(np.random.SeedSequence(4).spawn(1)[0])
     policy, critic = actor_critic.initial(config(), rng)
     for now, before in ((many.policies[0], policy), (many.critics[0], critic)):
@@ -239,9 +240,9 @@ def test_a_setting_that_makes_no_sense_is_refused(change, message):
 
 def test_no_seeds_and_repeated_seeds_are_refused():
     with pytest.raises(ValueError, match="no seeds given"):
-        actor_compiled.train_many(config(), [])
+        fast.train_many(config(), [])
     with pytest.raises(ValueError, match=r"seeds repeat: \[4\]"):
-        actor_compiled.train_many(config(), [4, 2, 4])
+        fast.train_many(config(), [4, 2, 4])
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "1"])
@@ -250,9 +251,9 @@ def test_what_is_no_seed_is_refused_by_both_and_not_rounded(seed):
     with pytest.raises(ValueError, match=message):
         actor_critic.train(config(), seed)
     with pytest.raises(ValueError, match=message):
-        actor_compiled.train_many(config(), [4, seed])
+        fast.train_many(config(), [4, seed])
 
 
 def test_one_seed_alone_is_no_list_of_seeds():
     with pytest.raises(ValueError, match=r"seeds 0 must be a list, such as \[0, 1, 2\]"):
-        actor_compiled.train_many(config(), 0)
+        fast.train_many(config(), 0)

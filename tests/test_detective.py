@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.spatial import distance
 
-from coursekit import detective, gradients, losses, mdp
+from coursekit import bugs, detective, gradients, losses, mdp
 from coursekit.detective import (
     asking,
     casebook,
@@ -197,9 +197,9 @@ def test_each_normalisation_is_named(reduction):
     assert ("equal to the sum" in str(finding)) == (reduction == "sum")
 
 
-@pytest.mark.parametrize("bug", losses.BUGS)
+@pytest.mark.parametrize("bug", bugs.BUGS)
 def test_each_bug_is_named(bug):
-    finding = detective.audit(losses.BUGS[bug])
+    finding = detective.audit(bugs.BUGS[bug])
     assert finding.names == (bug,)
     assert not finding.ok
     assert finding.meaning
@@ -346,7 +346,7 @@ def test_the_numbers_of_an_unknown_are_those_of_the_enumerated_expectation():
 def test_rounding_has_no_direction():
     """Where each reward is 1, the immediate reward has the expectation 0; so have past rewards."""
     for bug in ("immediate_reward", "past_rewards"):
-        assert detective.audit(losses.BUGS[bug]).numbers["cosine_at_constant_reward"] == 0
+        assert detective.audit(bugs.BUGS[bug]).numbers["cosine_at_constant_reward"] == 0
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_rounding_has_no_direction():
     ],
 )
 def test_what_hides_a_bug_is_said_and_nothing_else(bug, hides):
-    hidden = [line for line in detective.audit(losses.BUGS[bug]).evidence if "hidden" in line]
+    hidden = [line for line in detective.audit(bugs.BUGS[bug]).evidence if "hidden" in line]
     assert [line.split(" the direction")[0] for line in hidden] == [hides] * (hides is not None)
 
 
@@ -431,8 +431,8 @@ def test_a_dropped_gamma_to_the_t_is_no_fault_and_a_missing_gamma_is():
     ):
         assert detective.audit(loss).numbers["cosine"] == pytest.approx(1)
         assert detective.audit(loss).numbers["norm_ratio"] == pytest.approx(1)
-    assert detective.audit(losses.BUGS["gamma_missing"]).numbers["cosine"] < 0.999
-    numbers = detective.audit(losses.BUGS["gamma_twice"]).numbers
+    assert detective.audit(bugs.BUGS["gamma_missing"]).numbers["cosine"] < 0.999
+    numbers = detective.audit(bugs.BUGS["gamma_twice"]).numbers
     assert numbers["cosine"] < 0.9995
     assert numbers["cosine_at_gamma_1"] == pytest.approx(1)
 
@@ -458,12 +458,12 @@ def test_what_relies_on_clean_padding_gets_a_note_and_stays_right():
 THREE_STEPS = summed(lambda r, m, g: to_go(r, m, g).clamp(-3, 3))
 HIDDEN = [
     (
-        losses.BUGS["returns_from_start"],
+        bugs.BUGS["returns_from_start"],
         "up to 12 steps, γ = 1, B = 1; up to 3 steps, γ = 1, B = 2)",
     ),
-    (losses.BUGS["next_return"], "B = 2), at γ = 0.9 too: hidden there"),
-    (losses.BUGS["gamma_missing"], "at γ = 1 the direction is right on each of these processes"),
-    (losses.BUGS["gamma_twice"], "at γ = 1 the direction is right on each of these processes"),
+    (bugs.BUGS["next_return"], "B = 2), at γ = 0.9 too: hidden there"),
+    (bugs.BUGS["gamma_missing"], "at γ = 1 the direction is right on each of these processes"),
+    (bugs.BUGS["gamma_twice"], "at γ = 1 the direction is right on each of these processes"),
     (THREE_STEPS, ""),
     (UNKNOWN["clipped_returns"], ""),
     (losses.reinforce, ""),
@@ -661,12 +661,12 @@ def test_a_loss_without_a_name_is_described():
 
     assert said(losses.reinforce) == []
     assert said(UNKNOWN["squared_returns"])[0].endswith("multiplies the weights by 4")
-    assert "the weights do not depend on γ" in said(losses.BUGS["gamma_missing"])
+    assert "the weights do not depend on γ" in said(bugs.BUGS["gamma_missing"])
     assert "depend on the rewards of other episodes" in "".join(said(OVER_EPISODES["largest"]))
-    assert "before t enters" in "".join(said(losses.BUGS["past_rewards"]))
-    assert "after t does not enter" in "".join(said(losses.BUGS["immediate_reward"]))
-    assert "of step t does not enter" in "".join(said(losses.BUGS["next_return"]))
-    assert "depend on log π itself" in "".join(said(losses.BUGS["no_log"]))
+    assert "before t enters" in "".join(said(bugs.BUGS["past_rewards"]))
+    assert "after t does not enter" in "".join(said(bugs.BUGS["immediate_reward"]))
+    assert "of step t does not enter" in "".join(said(bugs.BUGS["next_return"]))
+    assert "depend on log π itself" in "".join(said(bugs.BUGS["no_log"]))
     assert "without any reward" in "".join(said(made("sum", baseline=1.5)))
     assert "do not add up" in "".join(said(summed(lambda r, m, g: to_go(r, m, g).abs())))
     clipped = UNKNOWN["clipped_returns"]
@@ -712,7 +712,7 @@ def test_a_loss_that_refuses_float64_is_given_float32():
 
 def test_one_line_for_a_test_suite():
     detective.assert_policy_gradient(losses.reinforce)
-    wrong = losses.BUGS["no_log"]
+    wrong = bugs.BUGS["no_log"]
     with pytest.raises(AssertionError, match="is not the policy gradient\n✗ no_log\nmeaning:"):
         detective.assert_policy_gradient(wrong)
     step_mean = partial(losses.reinforce, reduction="step_mean")
@@ -964,7 +964,7 @@ def test_the_exact_gradients_of_the_cases_are_right():
 
 def test_every_name_has_its_sentences():
     known = {n for norm in suspects.NORMALISATIONS for n in norm} | set(suspects.WEIGHTS)
-    known |= set(suspects.DISCOUNTS) - {""} | set(losses.BUGS)
+    known |= set(suspects.DISCOUNTS) - {""} | set(bugs.BUGS)
     known |= {"time_baseline", "same_expectation", "unknown", *sentences.TROUBLES}
     assert known - {"reward_to_go"} <= set(sentences.LOSSES)
     assert set(logit_suspects.GRADIENTS) <= set(logit_sentences.GRADIENTS)

@@ -16,7 +16,8 @@ import nbformat
 import pytest
 from nbconvert import SlidesExporter
 
-from coursekit import checks, publish
+from coursekit import checks
+from coursekit.publish import execute as publish
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))

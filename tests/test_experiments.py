@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coursekit import compiled, experiments, stats, train
+from coursekit import experiments, fast, stats, train
+from coursekit.fast import reinforce
 from coursekit.train import Config
 
 SMALL = Config(episodes=3, updates=7, hidden=(5,), lr=0.02)
@@ -30,7 +31,7 @@ def arrays_of(config, seed):
 
 
 class Trainer:
-    """A stand-in for ``compiled.train_many`` that counts; ``before(number)`` may get in the way."""
+    """A stand-in for ``fast.train_many`` that counts; ``before(number)`` may get in the way."""
 
     def __init__(self):
         self.calls, self.before, self.lock = [], lambda number: None, threading.Lock()
@@ -45,14 +46,14 @@ class Trainer:
         pairs = zip(seeds, lr, strict=True)
         each = (arrays_of(dataclasses.replace(config, lr=rate), seed) for seed, rate in pairs)
         columns = zip(*each, strict=True)
-        return compiled.Many(*map(np.array, columns), params=[])
+        return reinforce.Many(*map(np.array, columns), params=[])
 
 
 @pytest.fixture
 def trainer(monkeypatch, tmp_path):
     """The stand-in, and an empty cache."""
     made = Trainer()
-    monkeypatch.setattr(compiled, "train_many", made)
+    monkeypatch.setattr(fast, "train_many", made)
     monkeypatch.setenv("COURSEKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COURSEKIT_QUIET", "1")
     return made
@@ -163,7 +164,7 @@ def test_it_trains_what_train_trains(monkeypatch, tmp_path):
                 np.testing.assert_array_equal(found.curves[config].lengths[learner], own.lengths)
                 np.testing.assert_array_equal(found.curves[config].returns[learner], own.returns)
         if not again:
-            monkeypatch.setattr(compiled, "train_many", None)
+            monkeypatch.setattr(fast, "train_many", None)
 
 
 def test_another_backend_of_joblib_can_be_chosen_outside(trainer):

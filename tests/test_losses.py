@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coursekit import losses
+from coursekit import bugs, losses
 
 few = settings(max_examples=25, derandomize=True, deadline=None)
 both_libraries = pytest.mark.parametrize(
@@ -448,31 +448,31 @@ def bug_by_hand(bug):
     return sum(found) / 2
 
 
-@pytest.mark.parametrize("bug", sorted(losses.BUGS))
+@pytest.mark.parametrize("bug", sorted(bugs.BUGS))
 def test_a_wrong_variant_is_wrong_in_the_way_that_its_name_says(bug):
     logp, rewards = (
         torch.tensor([[*row, 0.0][:3] for row in rows], dtype=torch.float64)
         for rows in (LOGP, REWARDS)
     )
     mask = torch.tensor([[True, True, True], [True, True, False]])
-    value = losses.BUGS[bug](logp, rewards, mask, GAMMA)
+    value = bugs.BUGS[bug](logp, rewards, mask, GAMMA)
     assert float(value) == pytest.approx(bug_by_hand(bug), abs=1e-12)
 
 
-@pytest.mark.parametrize("bug", sorted(losses.BUGS))
+@pytest.mark.parametrize("bug", sorted(bugs.BUGS))
 def test_a_wrong_variant_is_called_like_reinforce_and_gives_another_number(bug):
     rng = np.random.default_rng(3)
     rewards, mask = padded(rng, [4, 2, 3], T=4)
     logp = torch.from_numpy(-rng.uniform(0.2, 2, mask.shape) * mask)
     arguments = logp, torch.from_numpy(rewards), torch.from_numpy(mask), 0.9
-    wrong, right = losses.BUGS[bug](*arguments), losses.reinforce(*arguments)
+    wrong, right = bugs.BUGS[bug](*arguments), losses.reinforce(*arguments)
     assert wrong.shape == right.shape == ()
     assert abs(wrong - right) > 1e-3
 
 
 def test_a_variant_is_chosen_by_its_name():
-    assert losses.variant(None) is losses.reinforce
-    assert losses.variant("no_log") is losses.BUGS["no_log"]
+    assert bugs.variant(None) is losses.reinforce
+    assert bugs.variant("no_log") is bugs.BUGS["no_log"]
     for odd in ("typo", ["no_log"], ""):
         with pytest.raises(ValueError, match="is unknown; choose from: wrong_sign, no_log"):
-            losses.variant(odd)
+            bugs.variant(odd)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from coursekit import gradients, losses, mdp, policies, rollout, train
+from coursekit import bugs, gradients, losses, mdp, policies, rollout, train
 
 # --- A process that can tell: S = 3, A = 3, T = 4, lengths 1 to 4, rewards of both signs; it is
 # --- nearly deterministic, so that its pairs of trajectories are few (52²).
@@ -382,7 +382,7 @@ TABLE = [
             ),
         },
         {
-            **losses.BUGS,
+            **bugs.BUGS,
             "step_mean": lambda *args: losses.reinforce(*args, reduction="step_mean"),
             "constant": lambda *args: losses.reinforce(*args, reduction="constant"),
             "summed_over_episodes": lambda logp, rewards, mask, gamma: (
@@ -553,7 +553,7 @@ def test_an_oracle_rejects_the_mutant(oracle, mutant):
 
 
 def test_every_bug_of_the_package_is_among_the_mutants():
-    assert set(losses.BUGS) <= set(TABLE[0][2])
+    assert set(bugs.BUGS) <= set(TABLE[0][2])
     assert len(cases(2)) > 40
 
 
@@ -568,7 +568,7 @@ def distance_from_reinforce(bug, process, theta, gamma):
     """How far the bug's expected gradient is from the right one, over pairs of episodes."""
     wrong, right = (
         gradients.expected_gradient(loss, process, theta, gamma, episodes=2)
-        for loss in (losses.BUGS[bug], losses.reinforce)
+        for loss in (bugs.BUGS[bug], losses.reinforce)
     )
     return np.abs(wrong - right).max()
 
@@ -583,7 +583,7 @@ def test_cartpole_alone_is_no_test_since_with_constant_rewards_a_bug_gives_the_s
         torch.from_numpy(mdp.logp(batch, theta)),
         *map(torch.from_numpy, (batch.rewards, batch.mask)),
     )
-    wrong = losses.BUGS["returns_from_start"](*arguments, GAMMA)
+    wrong = bugs.BUGS["returns_from_start"](*arguments, GAMMA)
     np.testing.assert_allclose(wrong, losses.reinforce(*arguments, GAMMA), atol=1e-14)
 
 

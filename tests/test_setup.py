@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from coursekit import __main__ as entry
-from coursekit import bench, publish
+from coursekit.publish import bench
+from coursekit.publish import execute as publish
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = "{}.{}".format(*entry.OLDEST)

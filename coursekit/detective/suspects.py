@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from coursekit import losses
+from coursekit import bugs, losses
 from coursekit.detective import casebook, lineup
 from coursekit.detective.lineup import Block, Match
 
@@ -38,11 +38,11 @@ NORMALISATIONS: dict[tuple[str, ...], Callable[[Array], Array]] = {
 
 
 def _of_bug(name: str) -> Callable[..., Array]:
-    """The weight of an entry of ``losses.BUGS`` that sums over steps, read off by autograd."""
+    """The weight of an entry of ``bugs.BUGS`` that sums over steps, read off by autograd."""
 
     def weight(rewards: Array, mask: Array, gamma: float) -> Array:
         logp = torch.zeros(rewards.shape, dtype=torch.float64, requires_grad=True)
-        value = losses.BUGS[name](logp, torch.tensor(rewards), torch.tensor(mask), gamma).sum()
+        value = bugs.BUGS[name](logp, torch.tensor(rewards), torch.tensor(mask), gamma).sum()
         return -torch.autograd.grad(value, logp)[0].numpy() * rewards.shape[-2]
 
     return weight

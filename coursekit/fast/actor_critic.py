@@ -1,4 +1,4 @@
-"""``actor_critic.train`` again, compiled: many learners on threads, the same numbers.
+"""``coursekit.actor_critic.train`` again, compiled: many learners on threads, the same numbers.
 
 In float64 learner k equals ``actor_critic.train(config, seeds[k])``, whoever else is in the batch.
 Axes: ``L`` learners, ``U`` updates, ``B`` episodes, ``O`` observation, ``H`` hidden, ``A`` action.
@@ -13,7 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from coursekit import actor_critic, actor_kernel, backprop, envs, guards, train
+from coursekit import actor_critic as specification
+from coursekit import guards, train
+from coursekit.actor_critic import Config
+from coursekit.fast import actor_critic_kernel as kernel
+from coursekit.fast import backprop, envs
 
 CHUNK = 5  # updates between two looks at the progress bar
 
@@ -31,14 +35,18 @@ class Many(NamedTuple):
 
 
 def train_many(
-    config: actor_critic.Config,
+    config: Config,
     seeds: Sequence[int],
     *,
     threads: int = 2,
     progress: bool = False,
 ) -> Many:
-    """Learner k is ``actor_critic.train(config, seeds[k])``; ValueError: see ``own_seeds``."""
+    """Learner k is ``actor_critic.train(config, seeds[k])``.
+
+    ValueError for an environment that is not compiled, and as ``own_seeds`` says.
+    """
     seeds = guards.own_seeds(seeds)
+    envs.spec(config.env_id)
     total = len(seeds) * config.updates
     bar = train.progress_bar(total, show=progress, unit="update")
     with ThreadPoolExecutor(max(1, threads)) as pool, bar:
@@ -48,7 +56,7 @@ def train_many(
     return Many(returns, lengths, list(actors), list(critics))
 
 
-def _one(config: actor_critic.Config, seed: int, bar: tqdm) -> tuple:
+def _one(config: Config, seed: int, bar: tqdm) -> tuple:
     """One learner: draw its random numbers, run the compiled loop, refill, run on."""
     spec, B, U = envs.spec(config.env_id), config.episodes, config.updates
     for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * B)
@@ -56,7 +64,7 @@ def _one(config: actor_critic.Config, seed: int, bar: tqdm) -> tuple:
     starts = [envs.reset(config.env_id, np.random.default_rng(s), U + 1) for s in env_seeds]
     rngs = [np.random.default_rng(stream) for stream in for_lanes[1::2]]
     noise = np.empty((B, 8 * spec.limit))
-    stream = actor_kernel.Stream(
+    stream = kernel.Stream(
         # the first reset is the one that seeds; as in train, it is never played
         states=np.stack([states[1:] for states, _ in starts], axis=1),
         obs=np.stack([obs[1:] for _, obs in starts], axis=1),
@@ -64,12 +72,12 @@ def _one(config: actor_critic.Config, seed: int, bar: tqdm) -> tuple:
         cursor=np.full(B, noise.shape[1]),
     )
     setting = _setting(config, spec)
-    policy, value = actor_critic.initial(config, np.random.default_rng(for_weights))
+    policy, value = specification.initial(config, np.random.default_rng(for_weights))
     log_std = policy["log_std"].detach().numpy() if setting.gaussian else np.zeros(1)
     actor, critic = _part(_network(policy)), _part(_network(value))
-    spread = actor_kernel.Part(log_std, *(np.zeros(1) for _ in range(3)))
+    spread = kernel.Part(log_std, *(np.zeros(1) for _ in range(3)))
     batch = _batch(B, B * spec.limit, spec, config.hidden)
-    log = actor_kernel.Log(np.zeros((U, B)), np.zeros((U, B), dtype=np.int64))
+    log = kernel.Log(np.zeros((U, B)), np.zeros((U, B), dtype=np.int64))
     done = 0
     while done < U:
         for lane, rng in enumerate(rngs):  # keep what is unused, draw what was used
@@ -79,7 +87,7 @@ def _one(config: actor_critic.Config, seed: int, bar: tqdm) -> tuple:
             noise[lane, noise.shape[1] - used :] = fresh
         stream.cursor[:] = 0
         before, stop = done, min(U, done + CHUNK)
-        done = actor_kernel.learn(setting, actor, spread, critic, batch, stream, log, done, stop)
+        done = kernel.learn(setting, actor, spread, critic, batch, stream, log, done, stop)
         bar.update(done - before)
     named = _named(actor.net, setting) | ({"log_std": log_std} if setting.gaussian else {})
     return log, named, _named(critic.net, setting)
@@ -90,18 +98,18 @@ def _network(params: dict) -> backprop.Network:
     return backprop.Network(np.ascontiguousarray(w0.T), b0, w1, b1)
 
 
-def _named(net: backprop.Network, setting: actor_kernel.Setting) -> dict[str, np.ndarray]:
+def _named(net: backprop.Network, setting: kernel.Setting) -> dict[str, np.ndarray]:
     return {"w0": net.w0.T / setting.scale, "b0": net.b0, "w1": net.w1, "b1": net.b1}
 
 
-def _part(net: backprop.Network) -> actor_kernel.Part:
+def _part(net: backprop.Network) -> kernel.Part:
     zeros = (backprop.Network(*(np.zeros_like(x) for x in net)) for _ in range(3))
-    return actor_kernel.Part(net, *zeros)
+    return kernel.Part(net, *zeros)
 
 
-def _batch(B: int, rows: int, spec: envs.Spec, hidden: int) -> actor_kernel.Batch:
+def _batch(B: int, rows: int, spec: envs.Spec, hidden: int) -> kernel.Batch:
     A = max(1, spec.actions)
-    return actor_kernel.Batch(
+    return kernel.Batch(
         obs=np.empty((rows, spec.obs)),
         hidden=np.empty((rows, hidden)),
         dout=np.empty((rows, A)),
@@ -115,21 +123,21 @@ def _batch(B: int, rows: int, spec: envs.Spec, hidden: int) -> actor_kernel.Batc
     )
 
 
-def _setting(config: actor_critic.Config, spec: envs.Spec) -> actor_kernel.Setting:
-    return actor_kernel.Setting(
+def _setting(config: Config, spec: envs.Spec) -> kernel.Setting:
+    return kernel.Setting(
         env=spec.number,
         limit=spec.limit,
         gaussian=spec.actions == 0,
         gamma=float(config.gamma),
         lam=float(config.lam),
         critic=bool(config.critic),
-        at_limit=actor_kernel.AT_LIMIT[config.at_limit],
-        potential=actor_kernel.POTENTIAL[config.potential],
-        reduction=actor_kernel.REDUCTION[config.reduction],
+        at_limit=kernel.AT_LIMIT[config.at_limit],
+        potential=kernel.POTENTIAL[config.potential],
+        reduction=kernel.REDUCTION[config.reduction],
         adam=config.optimiser == "adam",
         lr=float(config.lr),
         anneal=bool(config.anneal),
         critic_lr=float(config.critic_lr),
         critic_steps=int(config.critic_steps),
-        scale=actor_critic.scale(config),
+        scale=specification.scale(config),
     )

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 IMPORT = "import {}"
-PREPARE = "import numba; from coursekit import train"
-COMPILE = "from coursekit import compiled; compiled.train_many(train.Config(updates=1), [0])"
+PREPARE = "import numba; from coursekit import fast, train"
+COMPILE = "fast.train_many(train.Config(updates=1), [0])"
 THREADS = {1: "1_thread", 2: "2_threads"}
 
 
@@ -62,7 +62,7 @@ def shown(value: float) -> str:
 
 def measure(plan: Plan) -> Iterator[tuple[str, float]]:
     """Every key with its value, one after the other."""
-    for module in ("coursekit", "coursekit.compiled"):
+    for module in ("coursekit", "coursekit.fast.reinforce"):
         seconds = in_a_fresh_process("pass", IMPORT.format(module))
         yield f"import_{module.replace('.', '_')}_seconds", seconds
     with tempfile.TemporaryDirectory() as empty:
@@ -136,14 +136,14 @@ def steps_of_train(activation: str, plan: Plan) -> float:
 
 
 def steps_of_train_many(activation: str, plan: Plan, threads: int) -> float:
-    """Steps per second of ``compiled.train_many``, compiled before the clock starts."""
-    from coursekit import compiled
+    """Steps per second of ``fast.train_many``, compiled before the clock starts."""
+    from coursekit import fast
 
     config, n = settings(activation, plan.updates), plan.learners
-    compiled.train_many(settings(activation, 1), [0])
+    fast.train_many(settings(activation, 1), [0])
 
     def run(k: int) -> np.ndarray:
-        return compiled.train_many(config, range(k * n, (k + 1) * n), threads=threads).lengths
+        return fast.train_many(config, range(k * n, (k + 1) * n), threads=threads).lengths
 
     return repeated(run, plan.seconds)
 

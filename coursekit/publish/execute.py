@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from coursekit import guards
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 PICTURES = {  # what the README shows: file -> notebook, cell
     "stop_or_walk.png": ("00_start_here.ipynb", "flow-figure"),

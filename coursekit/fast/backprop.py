@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from coursekit.envs import compiled
+from coursekit.fast.envs import compiled
 
 FAST = {"reassoc", "contract"}
 

@@ -14,7 +14,9 @@ import numba
 import numpy as np
 import pytest
 
-from coursekit import backprop, baselines, compiled, envs, kernel, losses, policies, train
+from coursekit import baselines, losses, policies, train
+from coursekit.fast import backprop, envs, reinforce
+from coursekit.fast import reinforce_kernel as kernel
 
 SMALL = {"hidden": (7,), "gamma": 0.9, "lr": 0.01, "divisor": 30.0}
 
@@ -85,13 +87,13 @@ def equal(many, k, config, seed):
 def test_a_learner_is_train_with_its_seed(row):
     """Over 20 updates; "loop", slow in torch, over one and then as the "sum" that it is."""
     config = train.Config(**{**SMALL, **row, "updates": 20})
-    many, same = compiled.train_many(config, [11]), config
+    many, same = reinforce.train_many(config, [11]), config
     if row["reduction"] == "loop":
         short = dataclasses.replace(config, updates=1)
-        assert equal(compiled.train_many(short, [11]), 0, short, 11)
+        assert equal(reinforce.train_many(short, [11]), 0, short, 11)
         same = dataclasses.replace(config, reduction="sum")
     assert equal(many, 0, same, 11)
-    still = compiled.train_many(dataclasses.replace(config, updates=1, lr=1e-15), [11])
+    still = reinforce.train_many(dataclasses.replace(config, updates=1, lr=1e-15), [11])
     assert np.abs(many.params[0]["w0"] - still.params[0]["w0"]).max() > 1e-3  # it did move
 
 
@@ -116,14 +118,14 @@ def test_the_settings_contain_every_pair_of_choices_that_makes_sense():
 )
 def test_other_environments_with_three_actions_are_train_as_well(env_id, updates, change):
     config = train.Config(env_id=env_id, updates=updates, **{**SMALL, "lr": 0.005, **change})
-    many = compiled.train_many(config, [3])
+    many = reinforce.train_many(config, [3])
     assert equal(many, 0, config, 3)
     assert many.returns.max() < 0
 
 
 def test_one_wide_layer_with_the_lessons_own_defaults():
     config = train.Config(updates=8)
-    assert equal(compiled.train_many(config, [0]), 0, config, 0)
+    assert equal(reinforce.train_many(config, [0]), 0, config, 0)
 
 
 # --- One learner among many.
@@ -140,30 +142,30 @@ def same_learner(a, i, b, j):
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_whoever_else_is_in_the_batch_and_on_however_many_threads_a_learner_is_the_same(threads):
     seeds = [4, 0, 9, 2**40, 7]
-    many = compiled.train_many(LEARNERS, seeds, threads=threads)
+    many = reinforce.train_many(LEARNERS, seeds, threads=threads)
     for k, seed in enumerate(seeds):
-        alone = compiled.train_many(LEARNERS, [seed], threads=1)
+        alone = reinforce.train_many(LEARNERS, [seed], threads=1)
         assert same_learner(many, k, alone, 0)
         assert not same_learner(many, k, many, k - 1)
     assert equal(many, 3, LEARNERS, 2**40)
 
 
 def test_the_same_call_gives_the_same_numbers():
-    first, again = (compiled.train_many(LEARNERS, [1, 2]) for _ in range(2))
+    first, again = (reinforce.train_many(LEARNERS, [1, 2]) for _ in range(2))
     assert same_learner(first, 0, again, 0)
     assert same_learner(first, 1, again, 1)
 
 
 def test_every_learner_has_its_own_rate():
     rates = [0.001, 0.1, 0.01]
-    many = compiled.train_many(LEARNERS, [5, 6, 7], lr=rates)
+    many = reinforce.train_many(LEARNERS, [5, 6, 7], lr=rates)
     for k, rate in enumerate(rates):
         config = train.Config(
             **{**SMALL, "lr": rate}, updates=6, episodes=2, baseline="per_time_step"
         )
         assert equal(many, k, config, 5 + k)
-    assert same_learner(many, 2, compiled.train_many(LEARNERS, [7]), 0)
-    one_for_all = compiled.train_many(LEARNERS, [5, 6], lr=0.1)
+    assert same_learner(many, 2, reinforce.train_many(LEARNERS, [7]), 0)
+    one_for_all = reinforce.train_many(LEARNERS, [5, 6], lr=0.1)
     assert same_learner(one_for_all, 1, many, 1)
     assert not same_learner(one_for_all, 0, many, 0)
 
@@ -171,11 +173,11 @@ def test_every_learner_has_its_own_rate():
 def test_numbers_drawn_in_small_portions_are_the_same_numbers(monkeypatch):
     """Room for one episode alone: refilled before every update, each lane by what it used."""
     config = train.Config(**SMALL, updates=10, episodes=3)
-    wide = compiled.train_many(config, [8])
+    wide = reinforce.train_many(config, [8])
     begun, learn = [], kernel.learn
-    monkeypatch.setattr(compiled, "AHEAD", 1)
+    monkeypatch.setattr(reinforce, "AHEAD", 1)
     monkeypatch.setattr(kernel, "learn", lambda *args: begun.append(args[-1]) or learn(*args))
-    narrow = compiled.train_many(config, [8])
+    narrow = reinforce.train_many(config, [8])
     assert begun == list(range(10))
     assert same_learner(narrow, 0, wide, 0)
     assert equal(narrow, 0, config, 8)
@@ -183,14 +185,14 @@ def test_numbers_drawn_in_small_portions_are_the_same_numbers(monkeypatch):
 
 def test_numbers_used_up_to_the_last_one_are_followed_by_new_ones(monkeypatch):
     config = train.Config(**SMALL, env_id="MountainCar-v0", updates=4)
-    monkeypatch.setattr(compiled, "AHEAD", 2)
-    many = compiled.train_many(config, [2])
+    monkeypatch.setattr(reinforce, "AHEAD", 2)
+    many = reinforce.train_many(config, [2])
     assert many.lengths.ravel().tolist() == [envs.spec("MountainCar-v0").limit] * 4
     assert equal(many, 0, config, 2)
 
 
 def test_the_result_has_the_axes_that_it_says():
-    many = compiled.train_many(train.Config(**SMALL, updates=3, episodes=2), [1, 2, 3, 4])
+    many = reinforce.train_many(train.Config(**SMALL, updates=3, episodes=2), [1, 2, 3, 4])
     assert many.returns.shape == many.lengths.shape == (4, 3, 2)
     assert many.grad_norm.shape == (4, 3)
     assert many.lengths.dtype == np.int64
@@ -239,43 +241,43 @@ def test_every_choice_of_a_config_is_known_to_the_compiled_loop():
 )
 def test_bad_input_is_refused_with_what_was_given(seeds, lr, change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        compiled.train_many(train.Config(**change), seeds, lr)
+        reinforce.train_many(train.Config(**change), seeds, lr)
 
 
 def test_an_environment_that_is_not_compiled_is_refused():
     with pytest.warns(DeprecationWarning, match="out of date"):
         config = train.Config(env_id="CartPole-v0")
     with pytest.raises(ValueError, match="environment 'CartPole-v0' is not compiled; choose"):
-        compiled.train_many(config, [0])
+        reinforce.train_many(config, [0])
 
 
 @pytest.mark.parametrize("config", [{"lr": 0.1}, None, train.Config, "CartPole-v1"])
 def test_settings_that_are_no_config_are_refused(config):
     message = f"config {config!r} is no Config; give one, such as train.Config(lr=0.01)"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        compiled.train_many(config, [0])
+        reinforce.train_many(config, [0])
 
 
 @pytest.mark.parametrize("threads", [0, -3, 1.5, True, "2"])
 def test_a_number_of_threads_that_is_none_is_refused(threads):
     with pytest.raises(ValueError, match=f"threads {threads!r} must be a whole number, 1 or more"):
-        compiled.train_many(train.Config(updates=1), [0], threads=threads)
+        reinforce.train_many(train.Config(updates=1), [0], threads=threads)
 
 
 @pytest.mark.parametrize("lr", ["x", None, [0.1, "x"]])
 def test_a_rate_that_is_no_number_is_refused_with_what_was_given(lr):
     lr = [None] if lr is None else lr  # None alone means the config's own
     with pytest.raises(ValueError, match=re.escape(f"lr {lr!r} must be a number or an array of")):
-        compiled.train_many(train.Config(updates=1), [0, 1], lr)
+        reinforce.train_many(train.Config(updates=1), [0, 1], lr)
 
 
 # --- Mutants: the sources with one thing changed, run as plain Python against the same oracle.
 
-MODULES = {"envs": envs, "backprop": backprop, "kernel": kernel, "compiled": compiled}
+MODULES = {"envs": envs, "backprop": backprop, "kernel": kernel, "reinforce": reinforce}
 
 
 def engine(monkeypatch, *changes):
-    """``compiled`` and all it calls, uncompiled, each (module, right, wrong) exchanged once."""
+    """``reinforce`` and all it calls, uncompiled, each (module, right, wrong) exchanged once."""
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
     altered = {}
     for name, module in MODULES.items():
@@ -288,9 +290,9 @@ def engine(monkeypatch, *changes):
         altered[name].__file__ = module.__file__
         exec(compile(source, f"{name}_altered.py", "exec"), altered[name].__dict__)
         altered[name].__dict__.update({k: v for k, v in altered.items() if hasattr(module, k)})
-    altered["compiled"].AHEAD = 1  # refills are part of what is compared
+    altered["reinforce"].AHEAD = 1  # refills are part of what is compared
     assert not hasattr(altered["kernel"].learn, "py_func")  # plain Python indeed
-    return altered["compiled"]
+    return altered["reinforce"]
 
 
 TINY = {"hidden": (3,), "gamma": 0.9, "divisor": 30.0}
@@ -336,7 +338,7 @@ def is_train(candidate):
 
 
 def test_the_oracle_accepts_the_compiled_loop_and_the_same_source_uncompiled(monkeypatch):
-    assert is_train(compiled)
+    assert is_train(reinforce)
     assert is_train(engine(monkeypatch))
 
 
@@ -393,7 +395,7 @@ MUTANTS = {
     "one_over_N_for_one_over_n": [("kernel", "scale = 1.0 / (B * n)", "scale = 1.0 / first")],
     "summed_over_episodes": [("kernel", "1.0 / (B * setting.divisor)", "1.0 / setting.divisor")],
     "divisor_for_all": [
-        ("compiled", 'float(config.divisor) if config.reduction == "constant" else 1.0', "30.0"),
+        ("reinforce", 'float(config.divisor) if config.reduction == "constant" else 1.0', "30.0"),
     ],
     "baseline_updated_before_use": [
         ("kernel", USED, ""),
@@ -421,25 +423,25 @@ MUTANTS = {
         ("kernel", "if setting.standardise == 1:", "if setting.standardise == 2:")
     ],
     "the_seeded_reset_is_played": [
-        ("compiled", "states[1:] for states", "states[:-1] for states"),
-        ("compiled", "obs[1:] for _, obs", "obs[:-1] for _, obs"),
+        ("reinforce", "states[1:] for states", "states[:-1] for states"),
+        ("reinforce", "obs[1:] for _, obs", "obs[:-1] for _, obs"),
     ],
     "seeds_and_draws_exchanged": [
-        ("compiled", "for_lanes[::2]", "for_lanes[1::2]"),
+        ("reinforce", "for_lanes[::2]", "for_lanes[1::2]"),
         (
-            "compiled",
+            "reinforce",
             "_rng(stream) for stream in for_lanes[1::2]",
             "_rng(stream) for stream in for_lanes[::2]",
         ),
     ],
     "unused_numbers_dropped": [
-        ("compiled", " = uniform[lane, used:].copy()", ""),
+        ("reinforce", " = uniform[lane, used:].copy()", ""),
     ],
     "unused_numbers_drawn_again": [
-        ("compiled", "used = stream.cursor[lane]", "used = uniform.shape[1]")
+        ("reinforce", "used = stream.cursor[lane]", "used = uniform.shape[1]")
     ],
-    "rate_of_the_first_learner": [("compiled", "float(rates[k])", "float(rates[0])")],
-    "seed_of_the_first_learner": [("compiled", "_one(config, seeds[k]", "_one(config, seeds[0]")],
+    "rate_of_the_first_learner": [("reinforce", "float(rates[k])", "float(rates[0])")],
+    "seed_of_the_first_learner": [("reinforce", "_one(config, seeds[k]", "_one(config, seeds[0]")],
 }
 
 
@@ -452,9 +454,9 @@ def test_the_oracle_rejects_the_mutant(name, monkeypatch):
 
 TRAIN_AND_HASH = """
 import hashlib
-from coursekit import compiled, train
+from coursekit import fast, train
 config = train.Config(hidden=(8,), updates=30, optimiser="adam", baseline="running_mean")
-params = compiled.train_many(config, [0]).params[0]
+params = fast.train_many(config, [0]).params[0]
 print(hashlib.sha256(b"".join(value.tobytes() for value in params.values())).hexdigest())
 """
 

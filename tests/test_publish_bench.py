@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from coursekit import bench, compiled, mdp, train
+from coursekit import fast, mdp, train
+from coursekit.publish import bench
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_every_key_names_its_unit_and_its_case(quick):
             assert f"train_many_{activation}_{name}_steps_per_second" in quick
             assert f"ratio_{activation}_train_many_{name}_to_train" in quick
     assert {"compile_cold_seconds", "compile_warm_seconds"} < set(quick)
-    assert {"import_coursekit_seconds", "import_coursekit_compiled_seconds"} < set(quick)
+    assert {"import_coursekit_seconds", "import_coursekit_fast_reinforce_seconds"} < set(quick)
     assert "enumerate_trajectories_per_second" in quick
 
 
@@ -51,7 +52,9 @@ def test_the_ratios_are_those_of_the_figures_in_the_same_file(quick):
 
 
 def test_importing_the_package_is_free_and_importing_the_engine_is_not(quick):
-    assert quick["import_coursekit_seconds"] < 0.2 < quick["import_coursekit_compiled_seconds"]
+    assert (
+        quick["import_coursekit_seconds"] < 0.2 < quick["import_coursekit_fast_reinforce_seconds"]
+    )
 
 
 class Clock:
@@ -86,19 +89,19 @@ def test_steps_are_those_of_the_environment_and_the_first_call_is_not_timed(cloc
     assert len(set(steps)) > 1
     monkeypatch.setattr(train, "train", takes(clock, 4, train.train))
     assert bench.steps_of_train("tanh", plan) == sum(steps[:3]) / 12  # 4, 8, 12 ≥ 9 seconds
-    monkeypatch.setattr(compiled, "train_many", takes(clock, 5, compiled.train_many))
+    monkeypatch.setattr(fast, "train_many", takes(clock, 5, fast.train_many))
     assert bench.steps_of_train_many("tanh", plan, threads=2) == sum(steps) / 10
     assert bench.steps_of_train_many("relu", plan, threads=1) != sum(steps) / 10
 
 
 def test_the_activation_and_the_threads_are_handed_on_and_torchs_own_are_put_back(monkeypatch):
-    given, real, before = [], compiled.train_many, torch.get_num_threads()
+    given, real, before = [], fast.train_many, torch.get_num_threads()
 
     def spy(config, seeds, **options):
         given.append((config.activation, config.updates, list(seeds), options.get("threads")))
         return real(config, seeds, **options)
 
-    monkeypatch.setattr(compiled, "train_many", spy)
+    monkeypatch.setattr(fast, "train_many", spy)
     bench.steps_of_train_many("tanh", bench.QUICK, threads=2)
     assert given == [("tanh", 1, [0], None), ("tanh", 3, [0, 1], 2)]
     bench.steps_of_train("relu", bench.QUICK)

@@ -18,10 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+OUTSIDE = ("actor_critic", "baselines")  # of this folder: what compiled code is made from as well
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, PENDULUM = range(4)
 State = tuple[float, float, float, float]
-# what compiled code is made from
-SOURCES = ("envs", "baselines", "backprop", "kernel", "actor_kernel")
 
 
 class Spec(NamedTuple):
@@ -49,7 +48,7 @@ def compiled(function: Callable | None = None, **options) -> Callable:
     try:
         kept = njit(cache=True, **options)(function)
         # numba's own stamp is that of the function's file; it does not look into callees, so that
-        # a change in ``envs`` would leave an old step in the kept ``kernel.learn``
+        # a change in ``envs`` would leave an old step in the kept ``learn``
         kept._cache._cache_file._source_stamp = _sources()
         return kept
     except (RuntimeError, AttributeError):  # no folder that it may write to; no such stamp
@@ -59,8 +58,9 @@ def compiled(function: Callable | None = None, **options) -> Callable:
 @cache
 def _sources() -> str:
     """A hash of all sources that compiled code is made from."""
-    folder = Path(__file__).parent
-    return sha256(b"".join((folder / f"{name}.py").read_bytes() for name in SOURCES)).hexdigest()
+    here = Path(__file__).parent
+    files = [*sorted(here.glob("*.py")), *(here.parent / f"{name}.py" for name in OUTSIDE)]
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def spec(env_id: str) -> Spec:

@@ -1,6 +1,6 @@
 """One learner, compiled by numba: play, weigh, backward, move; in plain loops, without padding.
 
-The network and its gradient are in ``backprop``. ``compiled.train_many`` prepares the arrays and
+The network and its gradient are in ``backprop``. ``reinforce.train_many`` prepares the arrays and
 runs many of these on threads; ``train`` is the specification that they equal.
 """
 
@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from coursekit import backprop, baselines, envs
+from coursekit import baselines
+from coursekit.fast import backprop, envs
 
 REDUCTION = {"loop": 0, "sum": 0, "constant": 0, "episode_mean": 1, "step_mean": 2}
 BASELINE = {"none": 0, "running_mean": 1, "per_time_step": 2}

@@ -1,7 +1,7 @@
 """``train`` again, compiled: many learners, several million steps a second, the same numbers.
 
-One learner is a plain compiled loop over the steps that it really takes (``kernel``); learners run
-on threads. In float64 learner k equals ``train(config, seeds[k])``, whoever else is in the batch.
+One learner is a plain compiled loop over the steps that it really takes (see
+``reinforce_kernel``); learners run on threads. In float64 learner k equals ``train(config, seeds[k])``, whoever else is in the batch.
 Axes: ``L`` learners, ``U`` updates, ``B`` episodes, ``O`` observation, ``H`` hidden, ``A`` actions.
 """
 
@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from coursekit import backprop, envs, guards, kernel, policies, train
+from coursekit import guards, policies, train
+from coursekit.fast import backprop, envs
+from coursekit.fast import reinforce_kernel as kernel
 
 AHEAD = 16  # how many whole episodes' worth of uniform numbers are drawn at once
 

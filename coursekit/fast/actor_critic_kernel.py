@@ -1,7 +1,7 @@
 """Actor and critic, compiled by numba: play, estimate advantages, move both; in plain loops.
 
 The actor is a softmax or a Gaussian over ``backprop``'s network, the critic the same network with
-one output. ``actor_compiled.train_many`` prepares the arrays, ``actor_critic`` specifies them.
+one output. ``actor_critic.train_many`` prepares the arrays, ``coursekit.actor_critic`` specifies.
 Axes: ``B`` episodes, ``O`` observation, ``H`` hidden, ``A`` action.
 """
 
@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from coursekit import backprop, envs
+from coursekit import actor_critic
+from coursekit.fast import backprop, envs
 
-REDUCTION = {"sum": 0, "episode_mean": 1, "step_mean": 2}
-AT_LIMIT = {"nothing": 0, "value": 1, "potential": 2}
-POTENTIAL = {"none": 0, "energy": 1}
+REDUCTION, AT_LIMIT, POTENTIAL = (
+    {name: number for number, name in enumerate(names)}
+    for names in (actor_critic.REDUCTIONS, actor_critic.AT_LIMIT, actor_critic.POTENTIALS)
+)
+energy = envs.compiled(actor_critic.energy)
 
 
 class Setting(NamedTuple):
@@ -81,17 +84,8 @@ class Log(NamedTuple):
 
 @envs.compiled
 def potential(kind, obs):
-    """Φ(s): 0, or MountainCar's "energy", 100 · min(0, (E − E_flag) / (E_flag − E_valley)).
-
-    E = v²/2 + (0.0025/3) sin 3x is what a car without engine keeps. Φ is −100 at rest in the
-    valley and 0 with enough energy for the flag: a rough count of the steps that are still to go.
-    """
-    if kind == 0:
-        return 0.0
-    hill = 0.0025 / 3.0
-    flag, valley = hill * math.sin(1.5), -hill
-    energy = 0.5 * obs[1] * obs[1] + hill * math.sin(3.0 * obs[0])
-    return 100.0 * min(0.0, (energy - flag) / (flag - valley))
+    """Φ(s): 0, or MountainCar's energy."""
+    return 0.0 if kind == 0 else energy(obs)
 
 
 @envs.compiled

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from joblib import Memory
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent.parent
 LIMIT = 2**30  # bytes; beyond it the entries that were not read for longest are deleted
 Arrays = tuple[np.ndarray, ...]
 
@@ -29,10 +29,10 @@ def folder() -> Path:
 def origin() -> str:
     """A hash of what every result depends on: the package's sources, NumPy, numba, the machine.
 
-    All modules count, also those that train nothing: simpler than to be wrong about one of them.
+    All of them count, also those that train nothing: simpler than to be wrong about one.
     """
     text = [version("numpy"), version("numba"), platform.platform(), platform.machine()]
-    files = sorted(PACKAGE.glob("*.py"))
+    files = sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("fast/*.py")])
     return fingerprint([*text, *(file.name.encode() + file.read_bytes() for file in files)])
 
 

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pytest
 
-from coursekit import cache
+from coursekit.fast import cache
 
 rng = np.random.default_rng(0)
 ARRAYS = (rng.normal(size=(3, 4)), rng.integers(0, 9, (5, 2)), np.float64(2.5) * np.ones(()))
@@ -120,12 +120,12 @@ def test_an_entry_that_was_begun_and_not_finished_counts_as_none(place):
 
 def test_a_killed_writer_leaves_whole_entries_only(tmp_path):
     program = (
-        "import numpy as np, sys; from coursekit import cache\n"
+        "import numpy as np, sys; from coursekit.fast import cache\n"
         "store = cache.Cache(sys.argv[1]); x = np.random.default_rng(0).normal(size=100_000)\n"
         "for k in range(10_000): store.save(str(k % 3), (x + k % 3,)); print(k, flush=True)"
     )
     words = [sys.executable, "-c", program, str(tmp_path)]
-    root = Path(cache.__file__).parents[1]
+    root = Path(cache.__file__).parents[2]
     with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=root) as process:
         for _ in range(5):
             process.stdout.readline()
@@ -186,7 +186,7 @@ def test_a_full_disk_is_named_once_and_what_was_kept_before_is_kept(room, tmp_pa
 
 def test_the_folder_is_the_one_of_the_environment_or_build_cache(monkeypatch, tmp_path):
     monkeypatch.delenv("COURSEKIT_CACHE", raising=False)
-    assert cache.folder() == Path(cache.__file__).parents[1] / "build" / "cache"
+    assert cache.folder() == Path(cache.__file__).parents[2] / "build" / "cache"
     monkeypatch.setenv("COURSEKIT_CACHE", str(tmp_path))
     assert cache.folder() == cache.Cache().place == tmp_path
 

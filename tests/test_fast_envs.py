@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pytest
 
-from coursekit import envs
+from coursekit.fast import envs
 
 every_env = pytest.mark.parametrize("env_id", list(envs.SPECS))
 STEPS, TINY = 1500, 1e-12
@@ -248,7 +248,7 @@ def altered(monkeypatch, *changes):
         assert source.count(right) == 1, f"{right!r} stands {source.count(right)} times in envs.py"
         source = source.replace(right, wrong)
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
-    module = types.ModuleType("coursekit.envs_altered")
+    module = types.ModuleType("coursekit.fast.envs_altered")
     module.__file__ = envs.__file__
     exec(compile(source, "envs_altered.py", "exec"), module.__dict__)
     assert not hasattr(module.step, "py_func")  # plain Python indeed
@@ -326,15 +326,17 @@ def test_machine_code_is_kept_on_disk_under_a_stamp_of_all_its_sources():
 
 def test_the_stamp_changes_with_every_source_that_compiled_code_is_made_from(tmp_path, monkeypatch):
     """numba itself looks at a function's own file only: a kept caller would hold an old callee."""
-    folder, stamps = Path(envs.__file__).parent, []
-    for name in (None, *envs.SOURCES):
-        for source in envs.SOURCES:
-            text = (folder / f"{source}.py").read_text(encoding="utf-8")
-            (tmp_path / f"{source}.py").write_text(text + "# new\n" * (source == name), "utf-8")
-        monkeypatch.setattr(envs, "__file__", str(tmp_path / "envs.py"))
-        stamps.append(envs._sources.__wrapped__())
-    assert len(set(stamps)) == 1 + len(envs.SOURCES)
-    assert stamps[0] == envs._sources()
+    here, copy = Path(envs.__file__).parent, tmp_path / "fast"
+    sources = [*here.glob("*.py"), *(here.parent / f"{name}.py" for name in envs.OUTSIDE)]
+    copy.mkdir()
+    for path in sources:
+        (tmp_path / path.relative_to(here.parent)).write_bytes(path.read_bytes())
+    monkeypatch.setattr(envs, "__file__", str(copy / "envs.py"))
+    assert envs._sources.__wrapped__() == envs._sources()
+    for path in sources:
+        edited, before = tmp_path / path.relative_to(here.parent), envs._sources.__wrapped__()
+        edited.write_bytes(path.read_bytes() + b"# new\n")
+        assert envs._sources.__wrapped__() != before, path
 
 
 def test_every_module_with_compiled_code_and_what_it_imports_is_in_the_stamp():
@@ -342,11 +344,13 @@ def test_every_module_with_compiled_code_and_what_it_imports_is_in_the_stamp():
     texts = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
     marks = re.compile(r"^@(envs\.)?compiled\b", re.MULTILINE)
     holders = {name for name, text in texts.items() if marks.search(text)}
-    assert holders == {"envs", "backprop", "kernel", "actor_kernel"}
+    assert holders == {"envs", "backprop", "reinforce_kernel", "actor_critic_kernel"}
     for name in holders:
         imported = re.findall(r"^from coursekit import (.+)$", texts[name], re.MULTILINE)
-        imported += re.findall(r"^from coursekit\.(\w+) import", texts[name], re.MULTILINE)
-        assert {name, *", ".join(imported).split(", ")} - {""} <= set(envs.SOURCES)
+        imported += re.findall(
+            r"^from coursekit\.(\w+)(?:\.\w+)? import", texts[name], re.MULTILINE
+        )
+        assert set(", ".join(imported).split(", ")) - {"", "fast"} <= set(envs.OUTSIDE)
 
 
 def test_where_no_folder_can_be_written_it_compiles_all_the_same(monkeypatch):

@@ -1,0 +1,1 @@
+"""What makes things from the notebooks: outputs, speeds, slides, pages. Nothing here teaches."""
