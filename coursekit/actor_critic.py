@@ -64,6 +64,7 @@ class Config(guards.Settings):
     hidden: int = 64  # relu units, of the actor and of the critic
 
     def __post_init__(self) -> None:
+        guards.text("env_id", self.env_id, "'CartPole-v1'")
         rollout.sizes(self.env_id)
         for name, known in (
             ("at_limit", AT_LIMIT),

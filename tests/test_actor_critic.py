@@ -202,7 +202,7 @@ def test_parameters_come_back_for_observations_as_they_are():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"env_id": "Walker"}, "environment 'Walker' is not compiled; choose from: CartPole-v1"),
+        ({"env_id": "Walker"}, "environment id 'Walker' does not exist or can not be made"),
         ({"at_limit": "zero"}, "at_limit 'zero' is unknown; choose from: nothing, value, poten"),
         ({"potential": "height"}, "potential 'height' is unknown; choose from: none, energy"),
         ({"reduction": "avg"}, "reduction 'avg' is unknown; choose from: sum, episode_mean"),
@@ -213,7 +213,10 @@ def test_parameters_come_back_for_observations_as_they_are():
         ({"critic_lr": math.nan}, "critic_lr nan must be above 0"),
         ({"updates": 2.5}, r"updates 2\.5 must be a whole number"),
         ({"critic_steps": 0}, "critic_steps 0 must be a whole number, 1 or more"),
-        ({"env_id": ["Pendulum-v1"]}, r"environment \['Pendulum-v1'\] is not compiled; choose"),
+        (
+            {"env_id": ["Pendulum-v1"]},
+            r"env_id \['Pendulum-v1'\] must be a name, such as 'CartPole-v1'",
+        ),
         ({"at_limit": ["value"]}, r"at_limit \['value'\] is unknown; choose from: nothing"),
         ({"potential": {}}, r"potential {} is unknown; choose from: none, energy"),
         ({"reduction": ["sum"]}, r"reduction \['sum'\] is unknown; choose from: sum"),
@@ -257,3 +260,10 @@ def test_what_is_no_seed_is_refused_by_both_and_not_rounded(seed):
 def test_one_seed_alone_is_no_list_of_seeds():
     with pytest.raises(ValueError, match=r"seeds 0 must be a list, such as \[0, 1, 2\]"):
         fast.train_many(config(), 0)
+
+
+def test_an_environment_without_a_twin_is_refused_there_and_served_by_the_specification():
+    other = config(env_id="MountainCarContinuous-v0")
+    assert actor_critic.policy_for(other).action_size == 1
+    with pytest.raises(ValueError, match="environment 'MountainCarContinuous-v0' is not compiled"):
+        fast.train_many(other, [0])

@@ -325,3 +325,10 @@ def test_an_unknown_environment_is_refused_with_its_id(env_id):
 def test_streams_that_do_not_come_in_pairs_are_refused(number):
     with pytest.raises(ValueError, match=f"{number} streams given; a lane needs two"):
         rollout.make_lanes("CartPole-v1", np.random.SeedSequence(0).spawn(number))
+
+
+def test_the_sizes_of_an_environment_are_those_of_its_spaces():
+    sizes = {name: rollout.sizes(name) for name in ("CartPole-v1", "Acrobot-v1", "Pendulum-v1")}
+    assert sizes == {"CartPole-v1": (4, 2), "Acrobot-v1": (6, 3), "Pendulum-v1": (3, 0)}
+    with pytest.raises(ValueError, match="the policy reads a vector; Blackjack-v1 observes"):
+        rollout.sizes("Blackjack-v1")

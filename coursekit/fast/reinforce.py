@@ -1,7 +1,8 @@
 """``train`` again, compiled: many learners, several million steps a second, the same numbers.
 
-One learner is a plain compiled loop over the steps that it really takes (see
-``reinforce_kernel``); learners run on threads. In float64 learner k equals ``train(config, seeds[k])``, whoever else is in the batch.
+One learner is a plain compiled loop over the steps that it really takes (``reinforce_kernel``);
+learners run on threads. In float64 learner k equals ``train(config, seeds[k])``, whoever else is in
+the batch.
 Axes: ``L`` learners, ``U`` updates, ``B`` episodes, ``O`` observation, ``H`` hidden, ``A`` actions.
 """
 
