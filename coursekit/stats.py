@@ -55,6 +55,19 @@ def interquartile_mean(values: Array, axis: int = -1) -> Array:
     return stats.trim_mean(checked(values, axis), 0.25, axis=axis)
 
 
+def trimmed_error(values: Array, axis: int = -1) -> Array:
+    """The standard error of ``interquartile_mean``: s_w / ((1 − 2g/n) √n), (…, n) -> (…).
+
+    g = ⌊n/4⌋; s_w is the standard deviation after each of the g values cut off at an end has been
+    replaced by the nearest one that is kept. ValueError as there. Tukey & McLaughlin 1963.
+    """
+    kept = np.sort(np.moveaxis(checked(values, axis), axis, -1), axis=-1)
+    n = kept.shape[-1]
+    g = n // 4
+    kept = np.clip(kept, kept[..., g, None], kept[..., n - 1 - g, None])
+    return kept.std(-1, ddof=1) / ((1 - 2 * g / n) * np.sqrt(n))
+
+
 def sliding(x: Array, y: Array, window: int) -> tuple[Array, Array, Array, Array]:
     """y against x, smoothed: interquartile mean and quartiles of each ``window`` neighbours in x.
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coursekit import experiments, fast, stats, train
+from coursekit import actor_critic, experiments, fast, stats, train
 from coursekit.fast import reinforce
 from coursekit.train import Config
 
@@ -128,9 +128,9 @@ def test_the_table_has_a_row_for_each_config_and_seed_with_its_own_numbers(train
     table, curves = experiments.run(six(), SEEDS)
     assert len(table) == 6 * 20
     assert not table.duplicated(["reduction", "lr", "seed"]).any()
-    assert set(experiments.FIELDS) <= set(table)
+    assert set(experiments.names(SMALL)) <= set(table)
     for row in table.sample(15, random_state=1).to_dict("records"):
-        config = Config(**{name: row[name] for name in experiments.FIELDS})
+        config = Config(**{name: row[name] for name in experiments.names(SMALL)})
         returns, lengths, norms = arrays_of(config, row["seed"])
         assert row["area"] == pytest.approx(returns.mean())
         assert row["steps"] == lengths.sum()
@@ -436,17 +436,6 @@ def table():
     return pd.DataFrame(rows)
 
 
-def test_the_best_rate_of_each_arm_and_whether_it_lies_on_the_edge():
-    found = experiments.best(table(), ["reduction"])
-    assert found.to_dict("list") == {
-        "reduction": ["sum", "step_mean"],
-        "lr": [0.02, 0.04],
-        "area": [5 + 3.5 / 8, 4 + 3.5 / 8],
-        "edge": [False, True],
-    }
-    assert table().groupby(["reduction", "lr"])["area"].mean().idxmax()[1] == 0.01  # the mutant
-
-
 def test_a_score_is_the_interquartile_mean_with_its_interval():
     found = experiments.score(table(), ["reduction", "lr"], seed=0)
     assert found["n"].tolist() == [8] * 6
@@ -462,13 +451,181 @@ def test_an_arm_that_mixes_configs_or_a_missing_column_is_refused():
     whole = table().assign(**settings | dict(table()[["reduction", "lr"]]))
     with pytest.raises(ValueError, match=r"mixes configs; add to by what varies: \['reduction'\]"):
         experiments.score(whole, ["lr"], seed=0)
-    with pytest.raises(ValueError, match=r"mixes configs; .* varies: \['reduction'\]"):
-        experiments.best(whole, ["env_id"])
     with pytest.raises(ValueError, match=r"no column \['areas'\]; the table has \['reduction'"):
-        experiments.best(table(), ["reduction"], metric="areas")
+        experiments.score(table(), ["reduction"], 0, metric="areas")
     with pytest.raises(ValueError, match="fewer than 4"):
         experiments.score(table().query("seed < 3"), ["reduction", "lr"], seed=0)
 
 
 def test_the_cache_of_these_tests_is_not_the_readers(trainer, tmp_path):
     assert os.environ["COURSEKIT_CACHE"].startswith(str(tmp_path))
+
+
+# Tuning
+
+
+def hill(lr, top, height=100.0, width=0.3):
+    """A hill over log lr, without noise."""
+    return height * np.exp(-(np.log10(lr / top) ** 2) / (2 * width**2))
+
+
+LADDER = np.logspace(-4, 0, 96)
+GRID = experiments.grid(SMALL, reduction=["sum", "episode_mean"])
+
+
+def swept(tops, noise=0.0, height=100.0):
+    """A ``run`` whose learners' area is a hill, at ``tops[reduction]``; 2 updates of 1 episode."""
+
+    def run(grid, seeds, rates=None, **how):
+        frames, curves = [], {}
+        for config in grid:
+            lr = np.array(rates(config) if rates else [config.lr] * len(seeds))
+            area = hill(lr, tops[config.reduction], height)
+            area += noise * np.random.default_rng(len(seeds)).normal(size=len(seeds))
+            settings = {name: [value] * len(seeds) for name, value in vars(config).items()}
+            rows = pd.DataFrame(settings | {"seed": list(seeds), "area": area}).assign(lr=lr)
+            frames.append(rows)
+            curves[config] = experiments.Curves(*[area[:, None, None]] * 3)
+        return experiments.Runs(pd.concat(frames, ignore_index=True), curves)
+
+    return run
+
+
+def test_each_arm_is_reported_at_the_rate_that_its_tuning_seeds_liked_best(monkeypatch):
+    tops = {"sum": 0.003, "episode_mean": 0.1}
+    monkeypatch.setattr(experiments, "run", swept(tops, noise=3))
+    tuned = experiments.tune(GRID, range(96), range(100, 164), lambda config: LADDER)
+    assert tuned.best["reduction"].tolist() == list(tops)
+    np.testing.assert_allclose(tuned.best["lr"], list(tops.values()), rtol=0.25)
+    assert not tuned.best["edge"].any()
+    for config, rate in zip(tuned.report.curves, tuned.best["lr"], strict=True):
+        assert config.lr == rate
+        assert (tuned.report.values("lr", reduction=config.reduction) == rate).all()
+        assert len(tuned.report.values("area", reduction=config.reduction)) == 64
+    middle, score, *_ = tuned.hill(reduction="sum")
+    assert len(middle) == 96 - 20 + 1
+    assert tuned.best["score"][0] == score.max()
+
+
+def test_two_windows_that_tie_do_not_move_the_rate_whichever_is_ahead():
+    half = np.concatenate([np.zeros(14), np.random.default_rng(5).normal(50, 5, 20), np.zeros(14)])
+    ahead = np.zeros((2, 96))
+    ahead[0, 14:34] = ahead[1, 62:82] = 1e-9  # two equal humps; the left or the right one is ahead
+    left, right = np.tile(half, 2) + ahead
+    one, other = (experiments.best_rate(LADDER, values).rate for values in (left, right))
+    assert one == pytest.approx(other, rel=1e-9)
+    highest = [stats.sliding(LADDER, values, 20) for values in (left, right)]
+    low, high = (middle[score.argmax()] for middle, score, *_ in highest)
+    assert high / low > 50  # the mutant, the highest window alone, jumps from hump to hump
+
+
+def test_a_rate_is_no_outcome_of_the_order_in_which_learners_are_listed():
+    values = hill(LADDER, 0.01) + np.random.default_rng(1).normal(size=96)
+    order = np.random.default_rng(2).permutation(96)
+    assert experiments.best_rate(LADDER[order], values[order]) == experiments.best_rate(
+        LADDER, values
+    )
+
+
+@pytest.mark.parametrize("top", [1e-5, 10.0])
+def test_a_hill_whose_top_is_not_in_the_window_of_rates_is_said(top):
+    assert experiments.best_rate(LADDER, hill(LADDER, top, width=2)).edge
+    assert not experiments.best_rate(LADDER, hill(LADDER, 0.01)).edge
+
+
+@pytest.mark.parametrize(
+    ("grid", "tuning", "reporting", "message"),
+    [
+        (GRID, range(96), range(90, 100), "seeds [90, 91, 92, 93, 94, 95] both tune and report"),
+        (six(), range(96), range(100, 164), "configs differ in lr alone; tune chooses it"),
+        (GRID, range(10), range(100, 164), "with a window of 20"),
+    ],
+)
+def test_tuning_that_would_mislead_is_refused(grid, tuning, reporting, message, trainer):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiments.tune(grid, tuning, reporting, lambda config: LADDER[: len(tuning)])
+    assert len(trainer.calls) <= 2  # nothing is reported
+
+
+def test_one_config_is_found_by_what_sets_it_apart(trainer):
+    runs = experiments.run(six(), SEEDS)
+    assert runs.only(reduction="sum", lr=0.02) == SMALL
+    own = runs.table.query("reduction == 'sum' and lr == 0.02").sort_values("seed")
+    np.testing.assert_array_equal(runs.values("area", reduction="sum", lr=0.02), own["area"])
+    with pytest.raises(ValueError, match=r"3 configs have {'reduction': 'sum'}, not one; .* lr"):
+        runs.only(reduction="sum")
+    with pytest.raises(ValueError, match="0 configs have"):
+        runs.only(reduction="step_mean")
+    with pytest.raises(ValueError, match="reductoin unknown; choose from: env_id"):
+        runs.values("area", reductoin="sum")
+
+
+# Seeds
+
+
+def test_seeds_are_those_of_their_purpose_and_of_no_other():
+    one = experiments.seeds(3, "06 tuning", 96)
+    assert experiments.seeds(3, "06 tuning", 96) == one
+    assert experiments.seeds(3, "06 tuning", 200)[:96] == one
+    assert len({*one}) == 96
+    others = [(3, "06 reporting"), (4, "06 tuning"), (3, "09 tuning"), (3, "06 tuning ")]
+    for master, purpose in others:
+        assert not {*one} & {*experiments.seeds(master, purpose, 96)}
+    assert len(experiments.seeds(0, "many", 100_000)) == 100_000  # where a few are drawn twice
+    drawn = [np.random.default_rng(experiments.stream(0, word)).random() for word in ("a", "b")]
+    assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((-1, "06", 3), "seed -1 must be a whole number"),
+        ((0, "", 3), "purpose '' must be a name, such as '06 tuning'"),
+        ((0, 7, 3), "purpose 7 must be a name"),
+        ((0, "06", 0), "count 0 must be a whole number, 1 or more"),
+    ],
+)
+def test_seeds_for_no_purpose_are_refused(given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        experiments.seeds(*given)
+
+
+# The other algorithm, and other machines
+
+
+def test_a_learned_baseline_is_a_grid_like_any_other(tmp_path):
+    base = actor_critic.Config(env_id="CartPole-v1", episodes=2, updates=3, hidden=4)
+    grid = experiments.grid(base, reduction=["sum", "episode_mean"])
+    rates = [0.01, 0.02, 0.05]
+    runs = experiments.run(
+        grid, [3, 4, 5], rates=lambda config: rates, cache=tmp_path, progress=False
+    )
+    for config in grid:
+        for learner, seed in enumerate([3, 4, 5]):
+            own = actor_critic.train(dataclasses.replace(config, lr=rates[learner]), seed)
+            np.testing.assert_array_equal(runs.curves[config].lengths[learner], own.lengths)
+        assert runs.values("lr", reduction=config.reduction).tolist() == rates
+    again = experiments.run(
+        grid, [3, 4, 5], rates=lambda config: rates, cache=tmp_path, progress=False
+    )
+    pd.testing.assert_frame_equal(runs.table, again.table)
+    with pytest.raises(ValueError, match=r"configs of train and of actor_critic are mixed"):
+        experiments.run([base, SMALL], [1])
+    assert "coursekit.actor_critic" in experiments.key(base, (1,), (0.1,))
+
+
+def test_on_a_cluster_of_two_processes_the_table_is_the_same_bit_for_bit(monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="pip install -e '.[cluster]'")
+    here = experiments.run(GRID, SEEDS, cache=False, progress=False)
+    monkeypatch.setattr(fast, "train_many", None)  # in this process nothing is trained from here on
+    local = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**local) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        there = experiments.run(GRID, SEEDS, cache=False, progress=False)
+    pd.testing.assert_frame_equal(here.table, there.table, check_exact=True)
+    for config in GRID:
+        for a, b in zip(here.curves[config], there.curves[config], strict=True):
+            np.testing.assert_array_equal(a, b)

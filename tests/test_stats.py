@@ -268,6 +268,20 @@ def test_no_resample_at_all_is_refused():
 # Sliding windows
 
 
+def test_the_standard_error_of_an_interquartile_mean_is_the_one_by_hand_and_the_bootstraps():
+    # −50 1 | 2 4 6 9 | 30 100: the two at each end become 2 and 9
+    by_hand = np.std([2, 2, 2, 4, 6, 9, 9, 9], ddof=1) / (0.5 * 8**0.5)
+    assert stats.trimmed_error(EIGHT) == pytest.approx(by_hand, rel=1e-12)
+    assert stats.trimmed_error(np.stack([EIGHT, 2 * EIGHT], 1), axis=0)[1] == 2 * by_hand
+    values = np.random.default_rng(8).standard_t(3, 400)
+    low, high = stats.bootstrap_interval(values, 0, level=0.6827)
+    assert stats.trimmed_error(values) == pytest.approx((high - low) / 2, rel=0.1)
+    for mutant in (values.std() / 20, stats.trimmed_error(values) / 2):  # no trimming; 1 − 2γ lost
+        assert mutant != pytest.approx((high - low) / 2, rel=0.1)
+    with pytest.raises(ValueError, match="fewer than 4"):
+        stats.trimmed_error([1, 2, 3])
+
+
 def test_a_sliding_window_on_hand_made_numbers():
     x = np.array([8.0, 1.0, 2.0, 4.0, 16.0])
     y = np.array([40.0, 10.0, 20.0, 30.0, 0.0])
