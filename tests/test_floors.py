@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     "guards": -1,  # the ground under all of them
     **dict.fromkeys(["__init__", "ready", "mdp", "mlp", "stats"], 0),
-    **dict.fromkeys(["losses", "policies", "baselines"], 1),
-    **dict.fromkeys(["bugs", "rollout", "gradients"], 2),
+    **dict.fromkeys(["losses", "policies", "baselines", "answers"], 1),
+    **dict.fromkeys(["bugs", "rollout", "gradients", "tokens"], 2),
     **dict.fromkeys(["train", "detective", "actor_critic"], 3),
     **dict.fromkeys(["fast"], 4),
     **dict.fromkeys(["experiments", "plots"], 5),
@@ -93,6 +93,8 @@ def test_every_module_has_a_floor(path):
         ("mdp", {"torch", "gymnasium"}),
         ("mlp", {"torch", "gymnasium", "numba"}),
         ("losses", {"numpy", "torch", "gymnasium"}),
+        ("tokens", {"numpy", "torch", "gymnasium"}),
+        ("answers", {"torch", "gymnasium"}),
         ("policies", {"gymnasium"}),
         ("baselines", {"torch", "gymnasium"}),
         ("fast/envs", {"torch", "gymnasium"}),
