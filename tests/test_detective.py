@@ -3,7 +3,10 @@
 The losses below are written in the styles that are found in public programs, in our own words.
 """
 
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,21 +14,13 @@ import torch
 from scipy.spatial import distance
 
 from coursekit import bugs, detective, gradients, losses, mdp
-from coursekit.detective import (
-    asking,
-    casebook,
-    identity,
-    lineup,
-    logit_sentences,
-    logit_suspects,
-    moves,
-    sentences,
-    suspects,
-    traits,
-    update_sentences,
-)
+from coursekit.detective import asking, known, logits, matching, sentences
+from coursekit.detective import loss as of_loss
+from coursekit.detective import update as of_update
+from coursekit.detective.cases import PROCESSES, casebook
 from coursekit.detective.expectation import expected
 
+BOOK, ROOT = casebook(), Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
 
 
@@ -322,14 +317,14 @@ def test_what_is_not_in_the_list_is_admitted(name):
 
 def test_the_corner_in_which_a_loss_departs_is_shown():
     text = str(detective.audit(UNKNOWN["long_episodes"]))
-    total = len(casebook.cases()[0])
+    total = len(BOOK.cases)
     assert f"nearest known: sum, the same on {total - 1} of {total} batches" in text
     assert "first different on: long" in text
 
 
 def test_the_numbers_of_an_unknown_are_those_of_the_enumerated_expectation():
-    process, _, gamma, B = casebook.PROCESSES[0]
-    theta = next(c for c in casebook.cases()[0]).theta
+    process, _, gamma, B = PROCESSES[0]
+    theta = next(c for c in BOOK.cases).theta
 
     def vectorised(logp, rewards, mask, gamma):
         each = losses.step_losses(logp, losses.reward_to_go(rewards, gamma), mask)
@@ -487,10 +482,10 @@ def tiny(weight):
 def test_a_loss_may_be_as_small_as_it_likes():
     assert detective.audit(tiny(to_go)).numbers["factor"] == pytest.approx(1e-17)
     assert detective.audit(tiny(lambda r, m, g: to_go(r, m, g).relu())).names == ("unknown",)
-    block, u = lineup.Block(["a"], np.ones((1, 3)), np.zeros(3)), np.array([1, 1.005, 0.995])
+    block, u = block_of(["a"], np.ones((1, 3)), 0.0), np.array([1, 1.005, 0.995])
     for size in (1.0, 1e-17):
-        assert not lineup.search(size * u, [block], np.array([0]))
-        assert lineup.nearest(size * u, [block], np.array([0, 1, 2])) is None
+        assert not matching.search(size * u, [block], np.array([0]))
+        assert matching.nearest(size * u, [block], np.array([0, 1, 2])) is None
 
 
 def minus_time(rewards, mask, gamma):
@@ -624,12 +619,14 @@ def test_a_coroutine_is_refused_at_once(recwarn):
 
 
 def test_what_to_do_after_an_error_can_be_done_and_fits_the_function():
-    logp, rewards, mask, gamma = casebook.example(3)
+    logp, rewards, mask, gamma = detective.example(3)
     assert losses.reinforce(logp, rewards, mask, gamma).requires_grad
-    assert "casebook.example(0)" in str(detective.audit(lambda p, r, m, g: 1 / 0))
-    by_hand(*casebook.update_example())
-    assert "casebook.update_example()" in str(detective.audit_update(lambda p, b, lr: 1 / 0))
-    assert "logit_steps()[0]" in str(detective.audit_gradient(lambda z, a, w: 1 / 0))
+    assert "detective.example(0)" in str(detective.audit(lambda p, r, m, g: 1 / 0))
+    by_hand(*detective.example(0, "update"))
+    assert 'detective.example(0, "update")' in str(detective.audit_update(lambda p, b, lr: 1 / 0))
+    assert 'detective.example(0, "gradient")' in str(
+        detective.audit_gradient(lambda z, a, w: 1 / 0)
+    )
     assert "logits.copy()" in str(detective.audit_gradient(lambda z, a, w: z.__isub__(1)))
     for finding in (
         detective.audit_gradient(lambda z, a, w: z * w),
@@ -644,20 +641,20 @@ def test_few_batches_give_no_name_and_many_names_are_not_listed():
     def one_episode(logp, rewards, mask, gamma):
         return losses.reinforce(logp, rewards, mask, gamma) / (len(logp) == 1)
 
-    most = sum(len(case.mask) > 1 for case in casebook.cases()[0])
-    assert most > len(casebook.cases()[0]) / 2
+    most = sum(len(case.mask) > 1 for case in BOOK.cases)
+    assert most > len(BOOK.cases) / 2
     assert detective.audit(one_episode).names == ("nan",)
 
-    keep = np.arange(identity.owners().size) < 2  # two batches of one step: many names fit
-    u = suspects.step_blocks()[0].rows[0]
-    (line,) = [e for e in identity.identify(u, keep).evidence if e.startswith("or one of")]
+    keep = np.arange(BOOK.owners.size) < 2  # two batches of one step: many names fit
+    u = known.sum_weights(BOOK)
+    (line,) = [e for e in of_loss.identify(u, keep, BOOK).evidence if e.startswith("or one of")]
     assert line.count(", ") == 2
     assert " and " in line
 
 
 def test_a_loss_without_a_name_is_described():
     def said(loss):
-        return traits.described(loss)
+        return of_loss.described(loss)
 
     assert said(losses.reinforce) == []
     assert said(UNKNOWN["squared_returns"])[0].endswith("multiplies the weights by 4")
@@ -682,8 +679,8 @@ def test_the_nearest_name_is_printed_where_it_is_near_and_the_weights_beside_the
 
 
 def test_what_was_looked_at_is_said_in_numbers():
-    largest = max(abs(case.rewards).max() for case in casebook.cases()[0])
-    assert f"to {largest:.0f} in size" in casebook.probed()
+    largest = max(abs(case.rewards).max() for case in BOOK.cases)
+    assert f"to {largest:.0f} in size" in BOOK.probed
     assert "72 steps with 2, 3, 4, 5 actions" in detective.audit_gradient(lambda z, a, w: z).probed
     assert "rates 0.2 and 0.02" in detective.audit_update(by_hand).probed
 
@@ -726,15 +723,95 @@ def test_one_line_for_a_test_suite():
         detective.assert_policy_gradient(losses.reinforce, allow=("stepmean",))
 
 
+def test_a_chosen_reduction_is_pinned_exactly():
+    step_mean = partial(losses.reinforce, reduction="step_mean")
+    detective.assert_is(step_mean, ("step_mean",))
+    detective.assert_is(step_mean, "step_mean")
+    detective.assert_is(made("step_mean", sign=-1), ("wrong_sign", "step_mean"))
+    for loss in (losses.reinforce, made("step_mean", sign=-1)):
+        with pytest.raises(AssertionError, match=r"this is not step_mean\n[✓✗] "):
+            detective.assert_is(loss, ("step_mean",))
+    with pytest.raises(ValueError, match="names: 'stepmean' is no name; the names are: batch_"):
+        detective.assert_is(losses.reinforce, ("stepmean",))
+    detective.assert_is(by_hand, ("sum",), audit=detective.audit_update)
+    with pytest.raises(ValueError, match="names: 'leave_one_out_to_stay' is no name"):
+        detective.assert_is(by_hand, ("leave_one_out_to_stay",), audit=detective.audit_update)
+
+
+def test_a_red_test_shows_the_finding_and_nothing_of_the_detective(tmp_path):
+    test = tmp_path / "test_mine.py"
+    test.write_text(
+        "from coursekit import bugs, detective\n"
+        "def test_mine():\n    detective.assert_policy_gradient(bugs.BUGS['no_log'])\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider"]
+    run = subprocess.run([*command, test], capture_output=True, text=True, cwd=tmp_path)
+    shown = [line for line in run.stdout.splitlines() if line.startswith("E ")]
+    assert shown[0].endswith("AssertionError: this loss is not the policy gradient")
+    assert "✗ no_log" in shown[1]
+    assert "finding = audit(loss)" not in run.stdout
+
+
+HEAVY = ("scipy", "numba", "gymnasium", "pandas", "matplotlib", "joblib", "IPython")
+
+
+def test_it_needs_numpy_and_torch_and_nothing_else():
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({HEAVY!r}))  # None there: an import of it fails
+from coursekit import detective, losses
+detective.assert_policy_gradient(losses.reinforce)
+assert not detective.audit_update(lambda params, batch, lr: None).ok
+assert not detective.audit_gradient(lambda logits, action, weight: logits).ok
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_block_of_libraries_does_block():
+    code = "import sys; sys.modules['scipy'] = None; import coursekit.stats"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "scipy" in run.stderr
+
+
+def test_an_example_is_what_a_function_is_given():
+    logp, rewards, mask, gamma = detective.example(3)
+    assert logp.shape == rewards.shape == mask.shape
+    assert 0 <= gamma <= 1
+    logits, action, _ = detective.example(1, "gradient")
+    assert logits.shape[0] > action
+    params, batch, lr = detective.example(0, "update")
+    assert by_hand(params, batch, lr)["theta"].shape == params["theta"].shape
+    with pytest.raises(ValueError, match="place 'logit' is unknown; choose from: loss, gradient"):
+        detective.example(0, "logit")
+    with pytest.raises(ValueError, match="example 9999 does not exist; the first is 0"):
+        detective.example(9999)
+
+
+INTERNAL = ("casebook", "logit_suspects", "lineup", "suspect", "known_weights", "Block")
+
+
+@pytest.mark.parametrize("word", INTERNAL)
+def test_words_that_a_user_never_chose_stand_in_no_message(word):
+    every = [
+        text
+        for table in (sentences.LOSSES, sentences.GRADIENTS, sentences.UPDATES)
+        for pair in table.values()
+        for text in pair
+    ]
+    public = [getattr(detective, name) for name in detective.__all__]
+    every += [item.__doc__ for item in public] + [BOOK.probed]
+    assert not [text for text in every if word in text]
+
+
 # --- Before log π, and after the loss.
 
 
 def at_the_logits(name, factor=1.0):
-    f = logit_suspects.GRADIENTS[name]
+    f = logits.GRADIENTS[name]
     return lambda z, a, w: factor * f(mdp.softmax(z), np.eye(len(z))[a], w)
 
 
-@pytest.mark.parametrize("name", logit_suspects.GRADIENTS)
+@pytest.mark.parametrize("name", logits.GRADIENTS)
 def test_each_gradient_at_the_logits_is_named(name):
     finding = detective.audit_gradient(at_the_logits(name))
     assert finding.names == (name,)
@@ -771,7 +848,7 @@ def test_two_actions_hide_the_elementwise_softmax():
     def likeliest(logits, action, weight):  # right where the likeliest action was the one taken
         return (mdp.softmax(logits) - np.eye(len(logits))[logits.argmax()]) * weight
 
-    pairs = {(int(z.argmax()), a) for z, a, _ in logit_suspects.logit_steps() if len(z) == 2}
+    pairs = {(int(z.argmax()), a) for z, a, _ in logits.steps() if len(z) == 2}
     assert len(pairs) == 4
     assert "with two actions" not in str(detective.audit_gradient(likeliest))
 
@@ -933,16 +1010,16 @@ def test_the_factor_of_a_wrong_scale_is_recovered():
 
 
 def test_no_two_known_weights_are_the_same_on_the_cases():
-    names, W = suspects.known_weights()
+    names, W = known.known_weights(BOOK)
     assert distance.pdist(W, "chebyshev").min() > 1e-6
     assert {"reward_to_go", "past_rewards", "immediate_reward"} <= {name for name, _ in names}
 
 
 def test_the_cases_are_what_the_report_says():
-    every, exact = casebook.cases()
-    assert f"{len(every)} batches" in casebook.probed()
-    for known in exact:
-        assert known.prob.sum() == pytest.approx(1)
+    every, exact = BOOK.cases, BOOK.exact
+    assert f"{len(every)} batches" in BOOK.probed
+    for one in exact:
+        assert one.prob.sum() == pytest.approx(1)
     assert {len(case.mask) for case in every} >= {1, 2, 3}
     assert any((case.rewards[case.mask] < 0).all() and len(case.mask) > 1 for case in every)
     assert any(case.mask.shape[-1] > case.mask.sum(-1).max() for case in every)
@@ -953,9 +1030,10 @@ def test_the_exact_gradients_of_the_cases_are_right():
         np.concatenate(
             [
                 (losses.whole_return(c.rewards, c.gamma) * c.mask / len(c.mask))[c.mask]
-                for c in casebook.cases()[0]
+                for c in BOOK.cases
             ]
-        )
+        ),
+        BOOK,
     )
     assert whole.numbers["cosine"] == pytest.approx(1)  # the whole return: exact, for every γ
     assert whole.numbers["norm_ratio"] == pytest.approx(1)
@@ -963,23 +1041,28 @@ def test_the_exact_gradients_of_the_cases_are_right():
 
 
 def test_every_name_has_its_sentences():
-    known = {n for norm in suspects.NORMALISATIONS for n in norm} | set(suspects.WEIGHTS)
-    known |= set(suspects.DISCOUNTS) - {""} | set(bugs.BUGS)
-    known |= {"time_baseline", "same_expectation", "unknown", *sentences.TROUBLES}
-    assert known - {"reward_to_go"} <= set(sentences.LOSSES)
-    assert set(logit_suspects.GRADIENTS) <= set(logit_sentences.GRADIENTS)
-    moved = {n for names in moves.known().special for n in names}
+    every = {n for norm in known.NORMALISATIONS for n in norm} | set(known.WEIGHTS)
+    every |= set(known.DISCOUNTS) - {""} | set(bugs.BUGS)
+    every |= {"time_baseline", "same_expectation", "unknown", *sentences.TROUBLES}
+    assert every - {"reward_to_go"} <= set(sentences.LOSSES)
+    assert set(logits.GRADIENTS) <= set(sentences.GRADIENTS)
+    moved = {n for names in of_update.moves(BOOK).special for n in names}
     moved |= {n for _, names in UPDATES for n in names}
-    assert moved <= set(update_sentences.UPDATES)
+    assert moved <= set(sentences.UPDATES)
+
+
+def block_of(keys, rows, less=1.0):
+    ones = np.ones(rows.shape[1])
+    return matching.Block(keys, rows, ones, np.full(len(rows), matching.TOLERANCE), less * ones)
 
 
 def test_a_search_that_looks_at_one_batch_alone_would_be_fooled():
     """The mutant: candidates compared on the first batch only, where γ = 1 and B = 1."""
     rows = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 9.0, 9.0]])
-    block = lineup.Block(["a", "b"], rows, np.ones(4))
-    assert [m.key for m in lineup.search(rows[1], [block], np.array([0, 2]))] == ["b"]
-    first = lineup.Block(["a", "b"], rows[:, :2], np.ones(2))
-    assert [m.key for m in lineup.search(rows[1][:2], [first], np.array([0]))] == ["a", "b"]
+    block = block_of(["a", "b"], rows)
+    assert [m.key for m in matching.search(rows[1], [block], np.array([0, 2]))] == ["b"]
+    first = block_of(["a", "b"], rows[:, :2])
+    assert [m.key for m in matching.search(rows[1][:2], [first], np.array([0]))] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -994,19 +1077,19 @@ def test_a_search_that_looks_at_one_batch_alone_would_be_fooled():
 )
 def test_a_detective_with_fewer_cases_would_be_fooled(name, looked_at):
     """The mutants: each kind of case is needed, or what differs there only is called the sum."""
-    cases, _ = casebook.cases()
-    weights = [asking.weights(UNKNOWN[name], case)[0] for case in cases]
+    cases = BOOK.cases
+    weights = [of_loss.ask(UNKNOWN[name], case)[0] for case in cases]
     u = np.concatenate([w[c.mask] for c, w in zip(cases, weights, strict=True)])
     keep = np.concatenate([np.full(int(c.mask.sum()), looked_at(c)) for c in cases])
-    assert identity.identify(u, keep).names == ("sum",)
-    assert identity.identify(u, np.ones(len(u), dtype=bool)).names == ("unknown",)
+    assert of_loss.identify(u, keep, BOOK).names == ("sum",)
+    assert of_loss.identify(u, np.ones(len(u), dtype=bool), BOOK).names == ("unknown",)
 
 
 def test_one_factor_must_serve_all_batches():
-    block = lineup.Block(["a"], np.array([[1.0, 2.0, 3.0, 5.0]]), np.zeros(4))
+    block = block_of(["a"], np.array([[1.0, 2.0, 3.0, 5.0]]), 0.0)
     starts = np.array([0, 2])
-    assert lineup.search(np.array([2.0, 4.0, 6.0, 10.0]), [block], starts)
-    assert not lineup.search(np.array([2.0, 4.0, 3.0, 5.0]), [block], starts)
+    assert matching.search(np.array([2.0, 4.0, 6.0, 10.0]), [block], starts)
+    assert not matching.search(np.array([2.0, 4.0, 3.0, 5.0]), [block], starts)
 
 
 def with_gamma(number, reduction="sum"):

@@ -4,95 +4,50 @@
     assert_policy_gradient(my_loss)    # one line in a test suite
 
 Whatever the audited function does, nothing raises here (but KeyboardInterrupt): an error or a NaN
-is a finding. Axes: ``B`` episodes, ``T`` time, ``S`` state, ``A`` action, ``M`` compared numbers.
+is a finding. One file a place, ``loss``, ``logits``, ``update``; the others are shared. Axes:
+``B`` episodes, ``T`` time, ``S`` state, ``A`` action, ``M`` compared numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import numpy as np
-import torch
-
-from coursekit.detective import asking, casebook, sentences
-from coursekit.detective.expectation import expected, in_words
+from coursekit import guards
+from coursekit.detective import cases, logits, sentences, update
+from coursekit.detective import loss as of_loss
 from coursekit.detective.finding import Finding
-from coursekit.detective.identity import identify
-from coursekit.detective.logit_audit import audit_gradient
-from coursekit.detective.traits import described
-from coursekit.detective.update_audit import audit_update
+from coursekit.detective.logits import audit_gradient
+from coursekit.detective.loss import audit
+from coursekit.detective.update import audit_update
 
-__all__ = ["Finding", "assert_policy_gradient", "audit", "audit_gradient", "audit_update"]
-Array = np.ndarray
-ASKED_TWICE = ("no padding", "forty episodes")  # and the first batch
+__all__ = [
+    "Finding",
+    "assert_is",
+    "assert_policy_gradient",
+    "audit",
+    "audit_gradient",
+    "audit_update",
+    "example",
+]
+# What is handed to an audited function: place -> (number of the case) -> its arguments.
+EXAMPLES: dict[str, Callable[[int], tuple]] = {
+    "loss": lambda number: of_loss.example(cases.casebook().cases[number]),
+    "gradient": lambda number: logits.steps()[number],
+    "update": lambda number: update.example(update.chosen(cases.casebook())[number]),
+}
 
 
-def audit(loss: Callable[..., Any]) -> Finding:
-    """Name the loss ``loss(logp, rewards, mask, gamma) -> scalar``, which is to be minimised.
+def example(number: int = 0, place: str = "loss") -> tuple:
+    """The arguments of one call, to make it oneself: ``my_loss(*detective.example(3))``.
 
-    Tensors (B, T): log π of the actions taken, their rewards, ``mask`` True where a step is real.
-    It is called on each batch of ``casebook.cases()``, in float64 (float32 where it refuses that).
-    The rewards of padding are 0 there; a note says so if the loss relies on it. Compared is
-    −∂loss/∂log π of every real step: where it agrees on every step of every batch, two losses are
-    one estimator, whatever the policy. After a loop of ``backward``, .grad is read.
+    ``place``: "loss", "gradient" or "update". ValueError for another, or for a number too high.
     """
-    if trouble := asking.refused(loss, "loss(logp, rewards, mask, gamma)", 4):
-        return Finding(names=trouble[:1], ok=False, evidence=trouble[1:])
-    cases, _ = casebook.cases()
-    dtype, stop = torch.float64, asking.weights(loss, cases[0])[1].get("raises")
-    if stop and "raises" not in asking.weights(loss, cases[0], torch.float32)[1]:
-        dtype = torch.float32
-    weights, troubles, first = [], {}, {}
-    for number, case in enumerate(cases):
-        weight, wrong = asking.weights(loss, case, dtype)
-        weights.append(weight)
-        for name, text in wrong.items():
-            troubles[name] = troubles.get(name, 0) + 1
-            first.setdefault(name, f"{text} (first batch: number {number}, {case.label})")
-    notes = [f"{k}, on {n} of {len(cases)} batches: {first[k]}" for k, n in troubles.items()]
-    if dtype == torch.float32:
-        notes.append(f"it was given float32, for with float64 it stops: {stop}")
-    names, probed = tuple(troubles), casebook.probed()
-    if sum(weight is not None for weight in weights) < len(cases) / 2:
-        return Finding(names=names, ok=False, evidence=notes, probed=probed)
-    twice = [0, *(casebook.numbered(label) for label in ASKED_TWICE)]
-    if not asking.repeats(loss, dtype, {number: weights[number] for number in twice}):
-        notes.append("a batch that is given again has another gradient")
-        names = (*names, "not_repeatable")
-        return Finding(names=names, ok=False, evidence=notes, probed=probed)
-    weights = [c.mask * np.nan if w is None else w for w, c in zip(weights, cases, strict=True)]
-    u = np.concatenate([w[case.mask] for case, w in zip(cases, weights, strict=True)])
-    if not u[np.isfinite(u)].any():
-        names, notes = ("no_gradient", *names), ["it is 0", *notes]
-        return Finding(names=names, ok=False, evidence=notes, probed=probed)
-    found, seen = identify(u, np.isfinite(u)), expected(u)
-    leaks = sum(map(_leaks, weights, (case.mask for case in cases)))
-    if leaks:
-        notes.append(f"padding has a gradient in {leaks} of {len(cases)} batches")
-    if asking.padding_matters(loss, dtype):
-        notes.append(
-            "relies on rewards of 0 in the padding: with others there its gradient changes"
-        )
-    headline, ok = "", found.ok and not leaks and not troubles
-    if ok and not {"gamma_to_the_t", "whole_return"} & set(found.names):
-        notes.append("γ^t is dropped, as in nearly all code: for γ < 1 this is not exactly ∇J_γ")
-    if not ok and seen.hidden:
-        notes.append(seen.hidden)
-    kind = found.names
-    if kind == ("unknown",):
-        notes += described(loss, dtype)
-        headline = f"{in_words(seen.numbers)} (expectation against ∇J, worst: {seen.worst})"
-        if seen.same and found.special:
-            kind, headline = ("same_expectation",), f"unknown, but its expectation is {seen.same}"
-    return Finding(
-        names=(*kind, *["padding_weighted"][: bool(leaks)], *names),
-        ok=ok,
-        evidence=(*found.evidence, *notes, *seen.table),
-        numbers=seen.numbers | found.numbers,
-        probed=probed,
-        headline=headline,
-    )
+    guards.one_of("place", place, EXAMPLES)
+    try:
+        return EXAMPLES[place](number)
+    except (IndexError, TypeError):
+        raise ValueError(f"example {number!r} does not exist; the first is 0") from None
 
 
 def assert_policy_gradient(loss: Callable[..., Any], allow: Sequence[str] = ()) -> None:
@@ -100,11 +55,8 @@ def assert_policy_gradient(loss: Callable[..., Any], allow: Sequence[str] = ()) 
 
     Raises ValueError for a name in ``allow`` that no finding can have.
     """
-    allow = (allow,) if isinstance(allow, str) else tuple(allow)
-    if odd := [name for name in allow if name not in sentences.LOSSES]:
-        known = ", ".join(sorted(sentences.LOSSES))
-        raise ValueError(f"allow: {', '.join(map(repr, odd))} is no name; the names are: {known}")
-    finding = audit(loss)
+    __tracebackhide__ = True  # pytest shows the finding first
+    finding, allow = audit(loss), _names("allow", allow, sentences.LOSSES)
     if finding.ok or set(finding.names) <= set(allow):
         return
     said = "is not the policy gradient"
@@ -118,5 +70,28 @@ def assert_policy_gradient(loss: Callable[..., Any], allow: Sequence[str] = ()) 
     raise AssertionError(f"this loss {said}\n{finding}")
 
 
-def _leaks(weight: Array, mask: Array) -> bool:  # counted beside the gradient of the real steps
-    return bool(np.abs(weight[~mask]).max(initial=0) > 1e-6 * np.abs(weight[mask]).max())
+def assert_is(
+    loss: Callable[..., Any], names: Sequence[str], audit: Callable[..., Finding] = audit
+) -> None:
+    """AssertionError with the finding, unless its names are just these, in any order.
+
+    It pins a choice: ``assert_is(loss, ("step_mean",))``, or of another place
+    ``assert_is(step, ("sum",), audit=audit_update)``. Raises ValueError for a name that no finding
+    of that place can have, and for none.
+    """
+    __tracebackhide__ = True
+    finding = audit(loss)
+    names = _names("names", names, finding.said)
+    if set(finding.names) != set(names):
+        raise AssertionError(f"this is not {' + '.join(names)}\n{finding}")
+
+
+def _names(what: str, names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    __tracebackhide__ = True
+    names = (names,) if isinstance(names, str) else tuple(names)
+    if odd := [name for name in names if name not in known]:
+        raise ValueError(
+            f"{what}: {', '.join(map(repr, odd))} is no name; the names are: "
+            f"{', '.join(sorted(known))}"
+        )
+    return names

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from coursekit.detective import casebook
-
 Array = np.ndarray
+Asked = tuple[Array | None, dict[str, str]]  # the weights, and what went wrong: name -> in words
 STOPS = (Exception, SystemExit)  # whatever a user's function may raise
+
+
+class Answers(NamedTuple):
+    """Weights of every case, or None; the names of what went wrong, and where, in words."""
+
+    weights: list[Array | None]
+    names: tuple[str, ...]
+    notes: list[str]
 
 
 @contextmanager
@@ -52,14 +59,29 @@ def refused(fn: Any, call: str, count: int) -> tuple[str, str] | None:
     return None
 
 
-def weights(loss: Callable, case: casebook.Case, dtype: torch.dtype = torch.float64):
-    """−∂loss/∂log π on one batch, (B, T) or None, and what went wrong: name -> in words."""
-    leaf = torch.tensor(case.logp, dtype=dtype, requires_grad=True)
-    before = leaf.detach(), torch.as_tensor(case.rewards, dtype=dtype), torch.as_tensor(case.mask)
-    given, wrong = (leaf * 1, before[1].clone(), before[2].clone()), {}
+def tensors(given: dict[str, Array], dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+    """The arrays as tensors, real numbers in this dtype; the first, log π, requires grad."""
+    made = {
+        name: torch.tensor(x, dtype=dtype if x.dtype.kind == "f" else None)
+        for name, x in given.items()
+    }
+    next(iter(made.values())).requires_grad_()
+    return made
+
+
+def weights(
+    call: Callable[[dict[str, torch.Tensor]], Any],
+    given: dict[str, Array],
+    dtype: torch.dtype = torch.float64,
+) -> Asked:
+    """−∂call(given)/∂log π, the first of ``given``, in its shape; None where there is none."""
+    before, wrong = tensors(given, dtype), {}
+    name, leaf = next(iter(before.items()))
+    after = {name: leaf * 1} | {k: x.clone() for k, x in before.items() if k != name}
+    named = dict(after)
     try:
         with quiet():
-            value = loss(*given, case.gamma)
+            value = call(named)
             gradient = leaf.grad  # filled by a loop that calls backward itself
             if gradient is None:
                 if trouble := _no_scalar(value):
@@ -67,8 +89,8 @@ def weights(loss: Callable, case: casebook.Case, dtype: torch.dtype = torch.floa
                 (gradient,) = torch.autograd.grad(value.sum(), leaf, allow_unused=True)
     except STOPS as error:
         return None, {"raises": error_in_words(error)}
-    for name, old, new in zip(("logp", "rewards", "mask"), before, given, strict=True):
-        if not torch.equal(old, new.detach()):
+    for name, old in before.items():
+        if not torch.equal(old.detach(), after[name].detach()):
             wrong["changes_inputs"] = f"it wrote into {name}"
     if gradient is None:
         return None, wrong | {"no_gradient": "the result does not depend on log π"}
@@ -76,6 +98,19 @@ def weights(loss: Callable, case: casebook.Case, dtype: torch.dtype = torch.floa
     if not np.isfinite(weight).all():
         return None, wrong | {"nan": "the gradient holds a NaN or an infinity"}
     return weight, wrong
+
+
+def every(ask: Callable[[Any], Asked], cases: Sequence[Any]) -> Answers:
+    """Ask of every case; of each kind of trouble the first is told, with the case's label."""
+    found, count, first = [], {}, {}
+    for number, case in enumerate(cases):
+        weight, wrong = ask(case)
+        found.append(weight)
+        for name, text in wrong.items():
+            count[name] = count.get(name, 0) + 1
+            first.setdefault(name, f"{text} (first batch: number {number}, {case.label})")
+    notes = [f"{k}, on {n} of {len(cases)} batches: {first[k]}" for k, n in count.items()]
+    return Answers(found, tuple(count), notes)
 
 
 def _no_scalar(value: Any) -> tuple[str, str] | None:
@@ -90,24 +125,8 @@ def _no_scalar(value: Any) -> tuple[str, str] | None:
     return None
 
 
-def repeats(loss: Callable, dtype: torch.dtype, seen: dict[int, Array | None]) -> bool:
-    """Does each of these batches, given once more, have the same weights as before?"""
-    every = casebook.cases()[0]
-    return all(
-        _alike(weights(loss, every[number], dtype)[0], before) for number, before in seen.items()
-    )
-
-
-def padding_matters(loss: Callable, dtype: torch.dtype) -> bool:
-    """Do the weights of real steps change where the rewards of the padding are not 0?"""
-    case = casebook.cases()[0][casebook.numbered("wide padding")]
-    clean, junk = (weights(loss, c, dtype)[0] for c in (case, casebook.with_junk(case)))
-    if clean is None:
-        return False
-    return not _alike(None if junk is None else junk[case.mask], clean[case.mask])
-
-
-def _alike(a: Array | None, b: Array | None) -> bool:
+def alike(a: Array | None, b: Array | None) -> bool:
+    """The same weights, but for rounding; None is like None alone."""
     if a is None or b is None:
         return a is b
     return np.allclose(a, b, rtol=1e-6, atol=1e-6 * np.abs(b).max())

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from coursekit import gradients
-from coursekit.detective import casebook
+from coursekit.detective.cases import Casebook, Exact
 
 Array = np.ndarray
 RIGHT = 1 - 1e-6  # a cosine above this is a direction without error, but for float32
@@ -40,9 +40,9 @@ def in_words(numbers: dict[str, float]) -> str:
     return f"cosine {round(numbers['cosine'], 2) + 0.0:.2f}, norm ratio {numbers['norm_ratio']:.3g}"
 
 
-def expected(u: Array) -> Expected:
+def expected(u: Array, book: Casebook) -> Expected:
     """The expectation of every process against what is right there."""
-    every = casebook.cases()[1]
+    every = book.exact
     stops = np.cumsum([len(exact.scores) for exact in every])
     parts = np.split(u[: stops[-1]], stops[:-1])
     g = [(e.prob[e.index] * part) @ e.scores for e, part in zip(every, parts, strict=True)]
@@ -80,11 +80,11 @@ def _rank(cosine: float, norm_ratio: float) -> tuple[float, float]:
     return round(cosine, 9), -round(abs(np.log(max(norm_ratio, 1e-300))), 9)
 
 
-def _right(exact: casebook.Exact, share: float) -> Array:
+def _right(exact: Exact, share: float) -> Array:
     return exact.truth + share * (exact.dropped - exact.truth)
 
 
-def _share(g: list[Array], every: tuple[casebook.Exact, ...]) -> float:
+def _share(g: list[Array], every: tuple[Exact, ...]) -> float:
     """How much of γ^t is dropped: 0 as in ∇J, or in between, where that fits; else 1, the sum."""
     below = [(x, e) for x, e in zip(g, every, strict=True) if e.gamma < 1 and np.isfinite(x).all()]
     if not any(x.any() for x, _ in below):
@@ -98,7 +98,7 @@ def _share(g: list[Array], every: tuple[casebook.Exact, ...]) -> float:
     return 1
 
 
-def _hidden(every: tuple[casebook.Exact, ...], cosines: list[float]) -> str:
+def _hidden(every: tuple[Exact, ...], cosines: list[float]) -> str:
     """Where a loss that is wrong somewhere looks right, in words; "" if nowhere."""
     known = [(e, c > RIGHT) for e, c in zip(every, cosines, strict=True) if np.isfinite(c)]
     at_one = [right for e, right in known if e.gamma == 1]

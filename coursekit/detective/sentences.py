@@ -1,4 +1,4 @@
-"""What the detective says of losses: name -> (what it means, what to do). Data, nothing else."""
+"""What the detective says, by place: name -> (what it means, what to do). Data, nothing else."""
 
 from __future__ import annotations
 
@@ -161,8 +161,8 @@ FUNCTION = ("", "hand over the function itself, without calling it; a plain one,
 TROUBLES: dict[str, tuple[str, str]] = {
     "raises": (
         "",
-        "call it yourself: from coursekit.detective import casebook; "
-        "my_loss(*casebook.example(0)), with the number of the batch that is named",
+        "call it yourself: from coursekit import detective; "
+        "my_loss(*detective.example(0)), with the number of the batch that is named",
     ),
     "not_callable": FUNCTION,
     "wrong_signature": SIGNATURES,
@@ -189,3 +189,141 @@ TROUBLES: dict[str, tuple[str, str]] = {
     ),
 }
 LOSSES |= TROUBLES
+
+# Gradients at the logits.
+GRADIENTS: dict[str, tuple[str, str]] = {
+    "p_minus_onehot": ("(p − onehot) · weight: the gradient of −weight · log π at the logits", ""),
+    "elementwise_softmax": (
+        "only the chosen logit gets a gradient: the softmax was differentiated as if each output "
+        "had its own input. With two actions it is half the right gradient in the difference of "
+        "the logits, so CartPole hides it",
+        "use p − onehot, or the full Jacobian diag(p) − p pᵀ",
+    ),
+    "no_log": (
+        "weight · ∇π: a one-hot vector sent back through the softmax, without 1/π",
+        "send onehot/p through the Jacobian, or write p − onehot at the logits",
+    ),
+    "elementwise_no_log": (
+        "weight · π(1 − π) on the chosen logit: no log, and the softmax element by element",
+        "use p − onehot",
+    ),
+    "jacobian_missing": (
+        "onehot/p is the derivative with respect to p; it was used at the logits",
+        "multiply it by the softmax Jacobian: onehot − p is what comes out",
+    ),
+    "onehot_as_gradient": ("the one-hot vector was used at the logits", "subtract p: onehot − p"),
+    "probabilities_backpropagated": (
+        "weight · J p: all probabilities were sent back; the action taken does not occur",
+        "send onehot/p back: only the chosen probability enters log π(a|s)",
+    ),
+    "log_probabilities_backpropagated": (
+        "weight · J log p: all log-probabilities were sent back as if they were derivatives",
+        "send the derivative back, onehot/p, not the value",
+    ),
+    "chosen_probability_backpropagated": (
+        "weight · J (p · onehot): the value π(a|s) was sent back where its derivative belongs",
+        "send the derivative of log π back: onehot/p",
+    ),
+    "softmax_twice": ("the softmax is applied to probabilities once more", "hand over the logits"),
+    "weight_missing": ("no return enters: p − onehot", "multiply by the weight"),
+    "wrong_scale": (
+        "a constant factor, the same in every step",
+        "leave constants to the reduction or to the rate, where they can be seen",
+    ),
+    "wrong_sign": (
+        "it points the other way: descending it makes actions of positive weight rarer",
+        "the loss's gradient is (p − onehot) · weight; (onehot − p) · weight is for ascent",
+    ),
+    "unknown": (
+        "this is none of the gradients that the detective knows",
+        "compare it with autograd's, of −weight · log_softmax(logits)[action], on three actions",
+    ),
+    "raises": (
+        "",
+        "call it yourself: from coursekit import detective; "
+        'my_gradient(*detective.example(0, "gradient"))',
+    ),
+    "not_callable": FUNCTION,
+    "wrong_signature": SIGNATURES,
+    "not_a_vector": ("", "return one real number for each logit, in an array of shape (A,)"),
+    "no_gradient": ("", "return (p − onehot) · weight: is the weight, or the action, left out?"),
+    "nan": ("", "subtract the largest logit before exp; look for log 0 and for division by p = 0"),
+    "changes_inputs": ("", "work on a copy: logits = logits.copy()"),
+    "not_repeatable": ("", "no random numbers, no state kept between calls"),
+}
+
+# Updates.
+UPDATES: dict[str, tuple[str, str]] = {
+    "sum": (
+        "θ moves by lr times the gradient of the sum: added over steps, averaged over episodes",
+        "",
+    ),
+    "step_in_loop": (
+        "the optimiser steps after each step's loss; later losses see moved parameters",
+        "call backward in the loop, the optimiser once, after it",
+    ),
+    "step_per_episode": (
+        "the optimiser steps after each episode's loss; later episodes see moved parameters, and "
+        "the steps add up to B times the average",
+        "divide each episode's loss by B, call backward for each, the optimiser once, after them",
+    ),
+    "last_step_only": (
+        "only the last step of the last episode moves the parameters: .grad is cleared on the way",
+        "call zero_grad once, before the loop",
+    ),
+    "wrong_scale": (
+        "the right direction at the wrong size: every update is the same factor times too long",
+        "compare the rate that the optimiser was given with the one you meant",
+    ),
+    "rate_ignored": (
+        "the right direction, but the rate that was asked for does not enter",
+        "hand the rate to the optimiser",
+    ),
+    "rate_misused": (
+        "the right direction; the size does not grow in proportion to the rate that was asked for, "
+        "but is the same for every batch: a power of the rate, or a bound on it",
+        "hand the rate to the optimiser as it is",
+    ),
+    "rescaled_per_batch": (
+        "the right direction; the size changes from batch to batch: clipping, a normalised "
+        "gradient, or a divisor that is not the same in every batch",
+        "intended? then compare programs by their clipped steps",
+    ),
+    "sign_of_gradient": (
+        "every parameter moves by the same amount: Adam's first step, or a sign",
+        "audit with plain SGD; a step of Adam shows nothing about the size of the loss",
+    ),
+    "weight_decay": (
+        "the parameters are also pulled towards zero",
+        "nothing, if intended; then the scale of the loss matters, for every optimiser",
+    ),
+    "no_update": (
+        "the parameters did not move",
+        "does the optimiser own these very tensors? is the order zero_grad, backward, step, with "
+        "nothing that clears .grad before step?",
+    ),
+    "gradients_left_over": (
+        "gradients of an earlier call are still in .grad, and are added to the new ones",
+        "call zero_grad before each backward that is followed by a step",
+    ),
+    "unknown": (
+        "the move is none that the detective knows",
+        "print θ before and after one batch, and the gradient by autograd: which entry is off?",
+    ),
+    "raises": (
+        "",
+        "call it yourself: from coursekit import detective; "
+        'my_update(*detective.example(0, "update"))',
+    ),
+    "not_callable": FUNCTION,
+    "wrong_signature": SIGNATURES,
+    "wrong_shape": ("", "return {'theta': new} with the new theta in the shape of the old one"),
+    "nan": ("", "look for division by 0 and log 0 in the loss, and for a rate that is infinite"),
+    "changes_inputs": ("", "work on a copy of the batch: batch.rewards.clone()"),
+    "not_repeatable": (
+        "the same batch from the same θ moves it otherwise: random numbers, or state that is kept, "
+        "such as momentum",
+        "make the optimiser inside the function, without momentum",
+    ),
+}
+UPDATES = LOSSES | UPDATES

@@ -3,16 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from coursekit import gradients
-from coursekit.detective import asking, lineup, logit_sentences, logit_suspects
+from coursekit import gradients, mdp
+from coursekit.detective import asking, sentences
 from coursekit.detective.expectation import compared, in_words
 from coursekit.detective.finding import Finding
+from coursekit.detective.matching import TOLERANCE, Block, search
 
 Array = np.ndarray
+Step = tuple[Array, int, float]  # logits, action, weight
+
+
+def _jacobian(p: Array, error: Array) -> Array:
+    return p * (error - p @ error)
+
+
+# Name -> (p, one-hot of the action, weight) -> the gradient of the step's loss, (A,).
+GRADIENTS: dict[str, Callable[[Array, Array, float], Array]] = {
+    "p_minus_onehot": lambda p, e, w: (p - e) * w,
+    "elementwise_softmax": lambda p, e, w: -w * (1 - p) * e,
+    "no_log": lambda p, e, w: -w * _jacobian(p, e),
+    "elementwise_no_log": lambda p, e, w: -w * p * (1 - p) * e,
+    "jacobian_missing": lambda p, e, w: -w * e / p,
+    "onehot_as_gradient": lambda p, e, w: -w * e,
+    "probabilities_backpropagated": lambda p, e, w: -w * _jacobian(p, p),
+    "log_probabilities_backpropagated": lambda p, e, w: -w * _jacobian(p, np.log(p)),
+    "chosen_probability_backpropagated": lambda p, e, w: -w * _jacobian(p, p * e),
+    "softmax_twice": lambda p, e, w: w * _jacobian(p, mdp.softmax(p) - e),
+    "weight_missing": lambda p, e, w: p - e,
+}
+
+
+@cache
+def steps() -> list[Step]:
+    """Logits, action, weight of single steps with 3, 5, 2 and 4 actions.
+
+    Two actions come most: the likelier one is taken as often as the other, at both weights.
+    """
+    rng = np.random.default_rng(4)
+    pairs = [(A, action) for A in (3, 5, *[2] * 6, 4) for action in range(A)]
+    found = [(rng.normal(size=A), action, w) for A, action in pairs for w in (1.7, -0.6)]
+    return found + [(z[::-1].copy(), action, w) for z, action, w in found if len(z) == 2]
+
+
+def known() -> Block:
+    """Every known gradient of these steps, in a row."""
+    rows = [
+        [f(mdp.softmax(z), np.eye(len(z))[a], w) for f in GRADIENTS.values()] for z, a, w in steps()
+    ]
+    table = np.concatenate([np.array(row) for row in rows], axis=1)
+    one = np.ones(table.shape[1])
+    return Block(list(GRADIENTS), table, one, np.full(len(table), TOLERANCE), 0 * one)
+
+
+def _probed() -> str:
+    sizes = ", ".join(str(A) for A in sorted({len(z) for z, _, _ in steps()}))
+    largest = max(np.abs(z).max() for z, _, _ in steps())
+    weights = " and ".join(f"{w:g}" for w in sorted({w for _, _, w in steps()}))
+    return (
+        f"{len(steps())} steps with {sizes} actions, logits up to {largest:.2g} in size, weights "
+        f"{weights}. Nothing is said about what lies outside of these"
+    )
 
 
 def audit_gradient(fn: Callable[..., Any]) -> Finding:
@@ -22,29 +77,29 @@ def audit_gradient(fn: Callable[..., Any]) -> Finding:
     number. Right is −weight · ∂ log softmax(logits)[action]/∂logits = (p − onehot) · weight, (A,),
     at this size: any factor is a ``wrong_scale``.
     """
-    steps, said = logit_suspects.logit_steps(), logit_sentences.GRADIENTS
+    said = sentences.GRADIENTS
     trouble, answers = asking.refused(fn, "fn(logits, action, weight)", 3), []
-    for logits, action, weight in steps:
+    for step in steps():
         if not trouble:
-            answer, trouble = _ask(fn, logits, action, weight)
+            answer, trouble = _ask(fn, *step)
             answers.append(answer)
         if trouble:
             return Finding(names=trouble[:1], ok=False, evidence=trouble[1:], said=said)
-    again = [_ask(fn, *step)[0] for step in steps]
-    u, probed = np.concatenate(answers), logit_suspects.probed()
-    names = ("no_gradient",) if not u.any() else ()
+    again = [_ask(fn, *step)[0] for step in steps()]
+    u, probed, names = np.concatenate(answers), _probed(), ()
+    if not u.any():
+        names, text = ("no_gradient",), "it is 0 everywhere"
     if any(b is None or not np.allclose(a, b) for a, b in zip(answers, again, strict=True)):
-        names = ("not_repeatable",)
+        names, text = ("not_repeatable",), "the same step has another one"
     if names:
-        text = {"no_gradient": "it is 0 everywhere"}.get(names[0], "the same step has another one")
         return Finding(names=names, ok=False, evidence=[text], said=said, probed=probed)
-    block, sizes = logit_suspects.logit_block(steps), [len(answer) for answer in answers]
+    block, sizes = known(), [len(answer) for answer in answers]
     numbers = compared(u, block.rows[0])
     two = np.repeat(sizes, sizes) == 2
     difference = [x[two].reshape(-1, 2) @ [-1, 1] for x in (u, block.rows[0])]
     numbers["cosine_two_actions"] = gradients.cosine(*difference)
-    evidence = [f"against (p − onehot) · weight, over {len(steps)} steps: {in_words(numbers)}"]
-    found = lineup.search(u, [block], np.cumsum([0, *sizes[:-1]]))
+    evidence = [f"against (p − onehot) · weight, over {len(sizes)} steps: {in_words(numbers)}"]
+    found = search(u, [block], np.cumsum([0, *sizes[:-1]]))
     names, headline = ("unknown",), f"{in_words(numbers)} to (p − onehot) · weight"
     if found:
         factor, headline = found[0].factor, ""

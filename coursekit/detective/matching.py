@@ -15,16 +15,18 @@ TOLERANCE = 5e-5  # relative to the largest number of a batch, so that float32 i
 
 
 class Block(NamedTuple):
-    """Candidates: their keys (K), their numbers (K, M), and what a constant weight gives (M,).
+    """Candidates: their keys (K); rows (K, M) times ``one`` (M,), what a constant weight gives.
 
-    ``tolerance`` (K, 1) is wider for candidates that hold a small number nobody can know, the ε
-    that is added to a standard deviation.
+    ``tolerance`` (K,) is wider for candidates that hold a small number nobody can know, the ε
+    that is added to a standard deviation. ``less`` (M,) is what a baseline takes off: ``one``, if
+    not given.
     """
 
     keys: list
     rows: Array
     one: Array
-    tolerance: Array | float = TOLERANCE
+    tolerance: Array
+    less: Array | None = None
 
 
 class Match(NamedTuple):
@@ -60,18 +62,19 @@ def search(u: Array, blocks: Sequence[Block], starts: Array) -> list[Match]:
     scale = np.divide(1, scale, out=np.zeros(len(u)), where=scale > 0)  # batches count alike
     found, y = [], u * scale
     for with_baseline in (False, True):
-        for keys, rows, one, tolerance in blocks if not found else []:
-            x, c = rows * scale, one * scale * with_baseline
-            xx, xc, cc, xy, cy = (x**2).sum(-1), x @ c, c @ c, x @ y, c @ y
+        for keys, rows, one, tolerance, less in blocks if not found else []:
+            each, c = one * scale, (one if less is None else less) * scale * with_baseline
+            xx, xc, xy = rows**2 @ each**2, rows @ (each * c), rows @ (each * y)
+            cc, cy = c @ c, c @ y
             if with_baseline:  # a candidate that is itself a constant has none
                 det = np.where(xx * cc - xc**2 > 1e-9 * xx * cc, xx * cc - xc**2, np.inf)
                 k, kb = (cc * xy - xc * cy) / det, (xc * xy - xx * cy) / det
             else:
                 k, kb = xy / np.maximum(xx, 1e-300), np.zeros(len(xx))
             near = (y @ y - k * xy + kb * cy < 1e-3 * (y @ y)) & (k != 0)  # worth a closer look
+            off = one if less is None else less
             for i in np.flatnonzero(near):
-                bound = tolerance if isinstance(tolerance, float) else float(tolerance[i, 0])
-                agrees = agreement(u, k[i] * rows[i] - kb[i] * one, starts, bound)
+                agrees = agreement(u, k[i] * rows[i] * one - kb[i] * off, starts, tolerance[i])
                 if agrees.all():
                     found.append(Match(keys[i], float(k[i]) * size, float(kb[i] / k[i]), agrees))
     return found
@@ -83,15 +86,14 @@ def nearest(u: Array, blocks: Sequence[Block], starts: Array) -> Match | None:
     Its factor is the median over the batches' first steps.
     """
     (u, size), best, most = _unit(u), None, len(starts) / 2
-    for keys, rows, _, tolerance in blocks:
-        first = rows[:, starts]
+    for keys, rows, one, tolerance, _ in blocks:
+        first = rows[:, starts] * one[starts]
         ratio = np.divide(u[starts], first, out=np.full_like(first, np.nan), where=first != 0)
         ratio[np.isnan(ratio).all(-1)] = 0
         k = np.nanmedian(ratio, axis=-1, keepdims=True)
         may = ~(np.abs(ratio - k) > 1e-2 * np.abs(k)) & (k != 0)  # first steps agree
         for i in np.flatnonzero(may.sum(-1) > most):
-            bound = tolerance if isinstance(tolerance, float) else float(tolerance[i, 0])
-            agrees = agreement(u, k[i] * rows[i], starts, bound)
+            agrees = agreement(u, k[i] * rows[i] * one, starts, tolerance[i])
             if agrees.sum() > most:
                 best, most = Match(keys[i], float(k[i, 0]) * size, 0.0, agrees), agrees.sum()
     return best

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from coursekit import bugs, losses
-from coursekit.detective import casebook, lineup
-from coursekit.detective.lineup import Block, Match
+from coursekit.detective.cases import Casebook
+from coursekit.detective.matching import TOLERANCE, Block, Match
 
 Array = np.ndarray
 
@@ -178,45 +178,49 @@ class Key(NamedTuple):
 
 
 @cache
-def known_weights() -> tuple[list[tuple[str, str]], Array]:
+def known_weights(book: Casebook) -> tuple[list[tuple[str, str]], Array]:
     """Names (K) and weights (K, M) on all real steps of all cases; no two of them are the same."""
-    cases, _ = casebook.cases()
     alike: dict[tuple, list[int]] = {}  # cases of one shape and one γ are stacked: (N, B, T)
-    for i, case in enumerate(cases):
+    for i, case in enumerate(book.cases):
         alike.setdefault((case.mask.shape, case.gamma), []).append(i)
     columns: dict[int, Array] = {}
     for (_, gamma), members in alike.items():
         rewards, mask = (
-            np.stack([getattr(cases[i], f) for i in members]) for f in ("rewards", "mask")
+            np.stack([getattr(book.cases[i], f) for i in members]) for f in ("rewards", "mask")
         )
         rows = weight_rows(rewards, mask, gamma)
         table = np.array(list(rows.values()))
         columns |= {i: table[:, k][:, mask[k]] for k, i in enumerate(members)}
-    W, names = np.concatenate([columns[i] for i in range(len(cases))], axis=1), [*rows]
+    W, names = np.concatenate([columns[i] for i in range(len(book.cases))], axis=1), [*rows]
     _, first = np.unique(W.round(9), axis=0, return_index=True)  # γ is nothing to some of them
     return [names[i][:2] for i in np.sort(first)], W[np.sort(first)]
 
 
 @cache
-def step_blocks() -> list[Block]:
-    """All candidates on all real steps."""
-    return blocks(slice(None))
-
-
-def blocks(steps: Array | slice, image: Callable[[Array], Array] = lambda x: x) -> list[Block]:
-    """All candidates on the real steps chosen by ``steps`` (M,), mapped by a linear ``image``."""
-    cases, _ = casebook.cases()
-    names, W = known_weights()
-    p = np.exp(np.concatenate([case.logp[case.mask] for case in cases]))[steps]
-    wide = [[3e-3 if "standardised" in name else lineup.TOLERANCE] for name, _ in names]
+def blocks(book: Casebook) -> list[Block]:
+    """All candidates on all real steps: each weight by each factor in front, with the log or π."""
+    names, W = known_weights(book)
+    p = np.exp(book.steps(lambda case: case.logp))
+    wide = np.array([3e-3 if "standardised" in name else TOLERANCE for name, _ in names])
     found = []
     for norm, factor in NORMALISATIONS.items():
-        one = np.concatenate([factor(case.mask)[case.mask] for case in cases])[steps]
+        one = book.steps(lambda case, factor=factor: factor(case.mask))
         for log in (True, False):
-            each = one if log else one * p
             keys = [Key(norm, log, *name) for name in names]
-            found.append(Block(keys, image(W[:, steps] * each), image(each), np.array(wide)))
+            found.append(Block(keys, W, one if log else one * p, wide))
     return found
+
+
+def on_steps(every: list[Block], keep: Array) -> list[Block]:
+    """The candidates on the chosen steps alone, (M,) of True and False."""
+    rows = every[0].rows[:, keep]  # all blocks share them
+    return [block._replace(rows=rows, one=block.one[keep]) for block in every]
+
+
+def sum_weights(book: Casebook) -> Array:
+    """What the sum puts on each real step, (M,)."""
+    first = blocks(book)[0]
+    return first.rows[0] * first.one
 
 
 def describe(match: Match) -> tuple[tuple[str, ...], bool]:

@@ -1,17 +1,19 @@
 """The detective's cases: batches on which different losses differ, some with their exact gradient.
 
 CartPole would not do: its reward is constant, and it has two actions, so that many mistakes look
-right on it. Here rewards are uneven, of both signs, and lengths, widths, B and γ vary.
+right on it. Here rewards are uneven, of both signs, and lengths, widths, B and γ vary. A casebook
+is a value: whoever audits makes one and hands it on.
 Axes: ``B`` episodes, ``T`` time, ``M`` real steps of all cases in a row, ``D`` parameters.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from coursekit import losses, mdp
 
@@ -126,78 +128,55 @@ def _drawn_case(rng: np.random.Generator, label, lengths, columns, gamma, factor
     return Case(label, rng.uniform(low, high, mask.shape), factor * rewards * mask, mask, gamma)
 
 
-@cache
-def cases() -> tuple[tuple[Case, ...], tuple[Exact, ...]]:
+@dataclass(frozen=True, eq=False)  # compared by identity, so that what follows from it is kept
+class Casebook:
     """All cases, those of the exact processes first, and what is exactly known about them."""
+
+    cases: tuple[Case, ...]
+    exact: tuple[Exact, ...]
+
+    @cached_property
+    def owners(self) -> Array:
+        """The number of the case that each real step belongs to, (M,)."""
+        return np.repeat(np.arange(len(self.cases)), [int(c.mask.sum()) for c in self.cases])
+
+    def steps(self, of_case: Callable[[Case], Array]) -> Array:
+        """What ``of_case`` says of the places of a case, (…, B, T), on the real steps: (…, M)."""
+        return np.concatenate([of_case(case)[..., case.mask] for case in self.cases], axis=-1)
+
+    def numbered(self, label: str) -> int:
+        """The number of the first case of that label."""
+        return [case.label for case in self.cases].index(label)
+
+    @cached_property
+    def probed(self) -> str:
+        """In one sentence: on what the detective looked."""
+        lengths = sorted({int(n) for case in self.cases for n in case.mask.sum(-1)})
+        sizes = sorted({len(case.mask) for case in self.cases})
+        rewards = np.abs(self.steps(lambda case: case.rewards))
+        rarest = self.steps(lambda case: case.logp).min()
+        gammas = sorted({case.gamma for case in self.cases})
+        return (
+            f"{len(self.cases)} batches of B = {', '.join(map(str, sizes))} episodes of 1 to "
+            f"{lengths[-1]} steps, γ = {', '.join(f'{g:g}' for g in gammas)}; "
+            f"rewards of both signs, 0 or from {rewards[rewards > 0].min():.1g} to "
+            f"{rewards.max():.0f} in size; log π down to {rarest:.0f}; with padding, where rewards "
+            f"are 0, and without; {len(self.exact)} processes with every trajectory listed. "
+            "Nothing is said about what lies outside of these"
+        )
+
+
+@cache
+def casebook() -> Casebook:
+    """The cases of this course, made once."""
     found, exact, rng = [], [], np.random.default_rng(20)
     for row in PROCESSES:
         more, known = _process_cases(*row)
         found, exact = found + more, [*exact, known]
-    return tuple(found + [_drawn_case(rng, *row) for row in DRAWN]), tuple(exact)
-
-
-@cache
-def probed() -> str:
-    """In one sentence: on what the detective looked."""
-    every, exact = cases()
-    lengths = sorted({int(n) for case in every for n in case.mask.sum(-1)})
-    sizes = sorted({len(case.mask) for case in every})
-    rewards = np.concatenate([np.abs(case.rewards[case.mask]) for case in every])
-    rarest = min(case.logp[case.mask].min() for case in every)
-    return (
-        f"{len(every)} batches of B = {', '.join(map(str, sizes))} episodes of 1 to {lengths[-1]} "
-        f"steps, γ = {', '.join(f'{g:g}' for g in sorted({case.gamma for case in every}))}; "
-        f"rewards of both signs, 0 or from {rewards[rewards > 0].min():.1g} to {rewards.max():.0f} "
-        f"in size; log π down to {rarest:.0f}; with padding, where rewards are 0, and without; "
-        f"{len(exact)} processes with every trajectory listed. Nothing is said about what lies "
-        "outside of these"
-    )
-
-
-def numbered(label: str) -> int:
-    """The number of the first case of that label."""
-    return [case.label for case in cases()[0]].index(label)
-
-
-def example(number: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]:
-    """One batch as a loss is given it: ``my_loss(*casebook.example(3))``."""
-    case = cases()[0][number]
-    leaf = torch.tensor(case.logp, requires_grad=True)
-    return leaf * 1, torch.tensor(case.rewards), torch.tensor(case.mask), case.gamma
+    return Casebook(tuple(found + [_drawn_case(rng, *row) for row in DRAWN]), tuple(exact))
 
 
 def with_junk(case: Case) -> Case:
     """The same batch, with rewards in the padding that are not 0."""
     junk = 3 - 0.7 * np.arange(case.mask.size).reshape(case.mask.shape)
     return case._replace(rewards=np.where(case.mask, case.rewards, junk))
-
-
-RATES = (0.2, 0.02)  # for updates
-
-
-class Batch(NamedTuple):
-    """What an audited update is given: tensors (B, T), and γ."""
-
-    obs: torch.Tensor
-    actions: torch.Tensor
-    rewards: torch.Tensor
-    mask: torch.Tensor
-    gamma: float
-
-
-@cache
-def update_cases() -> list[Case]:
-    """Batches of the exact processes, each with its θ: some of each process, B = 1 and 2."""
-    return [case for case in cases()[0] if case.theta is not None][::19]
-
-
-def batch(case: Case) -> Batch:
-    """The case as an update is given it."""
-    arrays = (case.obs, case.actions, case.rewards, case.mask)
-    return Batch(*(torch.tensor(array) for array in arrays), case.gamma)
-
-
-def update_example(number: int = 0) -> tuple[dict[str, torch.Tensor], Batch, float]:
-    """What an update is given: ``my_update(*casebook.update_example())``."""
-    case = update_cases()[number]
-    return {"theta": torch.tensor(case.theta, requires_grad=True)}, batch(case), RATES[0]
