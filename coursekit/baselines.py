@@ -1,6 +1,7 @@
 """What is taken off the weights before they multiply the scores: baselines, standardising.
 
-A baseline is made from *earlier* batches alone, so that it is fixed before the actions are drawn.
+A baseline is made from *earlier* batches alone, so that it is fixed before the actions are drawn;
+so is the typical length of an episode.
 Axes: ``B`` episodes, ``T`` time. NumPy or torch; padding is zero and stays zero.
 """
 
@@ -82,6 +83,27 @@ class PerTimeStep(NoBaseline):
         self.batches[reached] += 1
         gain = np.maximum(FORGET, 1 / self.batches[reached])
         self.means[reached] += gain * (target - self.means[reached])
+
+
+class TypicalLength:
+    """n̄, a running mean of the lengths of earlier episodes: what ``losses.typical`` divides by.
+
+    ``value`` is read before a batch, ``update`` called after it, with the rule of ``RunningMean``:
+    n̄ ← n̄ + max(0.05, 1/k) (mean length of the k-th batch − n̄). Before any batch it is infinite: the
+    first one is measured and moves nothing, since a guess would be one more number to tune.
+    """
+
+    def __init__(self) -> None:
+        self.value, self.batches = float("inf"), 0
+
+    def update(self, lengths: Array) -> None:
+        """Learn from the lengths of a batch; (B,). ValueError where one is no number above 0."""
+        lengths = guards.finite("lengths", lengths)
+        if not lengths.size or not (lengths > 0).all():
+            raise ValueError(f"lengths {lengths} must be one or more, all above 0")
+        self.batches += 1
+        before = self.value if self.batches > 1 else 0.0
+        self.value = before + max(FORGET, 1 / self.batches) * (float(lengths.mean()) - before)
 
 
 BASELINES = {"none": NoBaseline, "running_mean": RunningMean, "per_time_step": PerTimeStep}

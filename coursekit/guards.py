@@ -58,6 +58,13 @@ def above_zero(name: str, value: Any) -> None:
         raise ValueError(f"{name} {value} must be above 0 and finite")
 
 
+def positive(name: str, value: Any) -> None:
+    """A number above 0, infinity among them."""
+    number(name, value)
+    if not value > 0:
+        raise ValueError(f"{name} {value} must be above 0")
+
+
 def count(name: str, value: Any) -> None:
     """A whole number, 1 or more."""
     if not is_whole(value) or value < 1:

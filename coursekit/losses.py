@@ -92,11 +92,36 @@ def constant(losses: Array, mask: Array, divisor: float) -> Array:
     return sum_(losses, mask) / divisor
 
 
+def typical(losses: Array, mask: Array, length: float) -> Array:
+    """(1/(B n̄)) Σ_i Σ_t ℓ_{i,t}, n̄ the mean length of *earlier* episodes; (…, B, T) -> (…).
+
+    n̄ is handed in: ``baselines.TypicalLength`` keeps it. It is known before the batch is played, so
+    that the expected direction is the sum's: the constant of the policy gradient theorem (Sutton &
+    Barto 2018, section 13.2). An infinite length, nothing known as yet, gives 0.
+    ValueError as in ``sum_``, and for a length that is not above 0.
+    """
+    guards.positive("length", length)
+    return sum_(losses, mask) / length
+
+
+def tilt(losses: Array, mask: Array, length: float) -> Array:
+    """(1/B) Σ_i (n̄/n_i) Σ_t ℓ_{i,t}: an episode longer than usual counts less; (…, B, T) -> (…).
+
+    1/n_i = 1/n̄ · n̄/n_i: the first factor is ``typical``, and all of the mean's bias is in this one.
+    ``length`` is n̄, as in ``typical``; so are the ValueErrors.
+    """
+    guards.positive("length", length)
+    return episode_mean(losses, mask) * (length if length < float("inf") else 0.0)
+
+
+# Those that are functions of a number have one here that fits CartPole's beginner.
 REDUCTIONS: dict[str, Reduction] = {
     "sum": sum_,
     "episode_mean": episode_mean,
     "step_mean": step_mean,
     "constant": partial(constant, divisor=100.0),
+    "typical": partial(typical, length=20.0),
+    "tilt": partial(tilt, length=20.0),
 }
 
 
@@ -116,18 +141,20 @@ def loop(losses: Array, mask: Array) -> Array:
     return sum_(losses.detach(), mask)
 
 
-def backward(losses: Array, mask: Array, reduction: str, divisor: float = 100.0) -> Array:
+def backward(
+    losses: Array, mask: Array, reduction: str, *, divisor: float = 100.0, length: float = 20.0
+) -> Array:
     """Put the gradient of the reduced losses into .grad, by any way the course knows; (B, T) -> ().
 
-    ``reduction`` is a key of ``REDUCTIONS`` or "loop". Raises ValueError for any other.
+    ``reduction`` is a key of ``REDUCTIONS`` or "loop". ``divisor`` reaches "constant" alone,
+    ``length`` "typical" and "tilt". Raises ValueError for another reduction.
     """
     if reduction == "loop":
         return loop(losses, mask)
     _differentiable(losses)
-    if reduction == "constant":
-        scalar = constant(losses, mask, divisor)
-    else:
-        scalar = REDUCTIONS[known(reduction)](losses, mask)
+    reduce = REDUCTIONS[known(reduction)]
+    numbers = {"divisor": divisor, "length": length}
+    scalar = reduce(losses, mask, **{x: numbers[x] for x in getattr(reduce, "keywords", ())})
     scalar.backward()
     return scalar.detach()
 

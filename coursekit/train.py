@@ -6,6 +6,7 @@ environment and its actions, so that lane k sees the same numbers whatever B is.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from coursekit import baselines, gradients, guards, losses, policies, rollout
+from coursekit import baselines, guards, losses, policies, rollout
 
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+SCHEDULES = {"constant": lambda k: 1.0, "inverse_root": lambda k: k**-0.5}  # of the k-th update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,9 @@ class Config(guards.Settings):
     standardise: str = "none"  # or "per_episode", "per_batch"
     optimiser: str = "adam"  # or "sgd"
     lr: float = 0.01
+    schedule: str = "constant"  # or "inverse_root": lr/√k in the k-th update
+    clip: float = math.inf  # the largest norm of a gradient; a longer one is shortened to it
+    normalise: bool = False  # every gradient to norm 1
     episodes: int = 1  # per update: B
     updates: int = 100
     hidden: tuple[int, ...] = (64,)  # (): none, a linear policy
@@ -46,16 +51,21 @@ class Config(guards.Settings):
             ("baseline", baselines.BASELINES),
             ("standardise", baselines.STANDARDISE),
             ("optimiser", OPTIMISERS),
+            ("schedule", SCHEDULES),
             ("activation", policies.ACTIVATIONS),
         ):
             guards.one_of(name, getattr(self, name), sorted(known))
         guards.fraction("gamma", self.gamma)
         for name in ("lr", "divisor"):
             guards.above_zero(name, getattr(self, name))
+        guards.positive("clip", self.clip)
+        guards.flag("normalise", self.normalise)
         for name in ("episodes", "updates"):
             guards.count(name, getattr(self, name))
         guards.widths("hidden", self.hidden)
         rollout.checked_id(self.env_id)
+        if self.normalise and self.clip < math.inf:
+            raise ValueError(f"clip {self.clip} with normalise, which undoes it; leave one out")
         alone = self.standardise == "per_batch" and self.episodes == 1
         if self.weight == "whole_return" and (self.standardise == "per_episode" or alone):
             raise ValueError(
@@ -68,7 +78,7 @@ class Config(guards.Settings):
 class Result(NamedTuple):
     """``returns`` and ``lengths`` (updates, B), undiscounted; ``params``: the trained dict.
 
-    ``grad_norm`` (updates,): the length of the gradient that the optimiser was given.
+    ``grad_norm`` (updates,): the norm of the gradient, before it is clipped or normalised.
     """
 
     returns: np.ndarray
@@ -87,6 +97,21 @@ def progress_bar(count: int, *, show: bool = True, unit: str = "it", done: int =
     return tqdm(range(count), unit=unit, initial=done, **where)
 
 
+def move(optimiser: torch.optim.Optimizer, params: dict, config: Config, k: int) -> float:
+    """The k-th step along what stands in .grad, k = 1, 2, …; returns its norm as it was given.
+
+    Clipped by the global norm, g ← g · min(1, clip/‖g‖) (Pascanu et al. 2013), or normalised,
+    g ← g/‖g‖; torch adds 1e-6 to ‖g‖, which is 0 where nothing is to be learnt.
+    """
+    norm = torch.nn.utils.clip_grad_norm_(params.values(), config.clip)
+    for group in optimiser.param_groups:
+        group["lr"] = config.lr * SCHEDULES[config.schedule](k)
+    for value in params.values() if config.normalise else ():
+        value.grad /= norm + 1e-6
+    optimiser.step()
+    return float(norm)
+
+
 def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     """θ ← θ + step along Σ_i Σ_t c_i ∇ log π(a_t|s_t) (w_t − b_t), c_i set by the reduction.
 
@@ -101,9 +126,9 @@ def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     policy = policies.policy_for(lanes[0].env, config.hidden, config.activation)
     params = policy.init(np.random.default_rng(for_weights))
     optimiser = OPTIMISERS[config.optimiser](params.values(), lr=config.lr)
-    baseline = baselines.BASELINES[config.baseline]()
+    baseline, typical = baselines.BASELINES[config.baseline](), baselines.TypicalLength()
     returns, lengths, norms = [], [], []
-    for _ in progress_bar(config.updates, show=progress):
+    for k in progress_bar(config.updates, show=progress):
         batch = rollout.collect(policy, params, lanes)
         weight = losses.WEIGHTS[config.weight](batch.rewards, config.gamma)
         advantage = (weight - torch.from_numpy(baseline.values(weight.shape[1]))) * batch.mask
@@ -115,10 +140,11 @@ def train(config: Config, seed: int, *, progress: bool = False) -> Result:
             losses.step_losses(logp, advantage, batch.mask),
             batch.mask,
             config.reduction,
-            config.divisor,
+            divisor=config.divisor,
+            length=typical.value,
         )
-        norms.append(float(gradients.flat([p.grad for p in params.values()]).norm()))
-        optimiser.step()
+        typical.update(batch.lengths)
+        norms.append(move(optimiser, params, config, k + 1))
         returns.append(batch.returns.numpy())
         lengths.append(batch.lengths.numpy())
     for lane in lanes:

@@ -209,6 +209,61 @@ def test_the_numbers_by_hand_reject_a_baseline_with_one_mistake(mutant, name):
     assert not is_by_hand(mutant, name)
 
 
+# --- The typical length: before the first batch nothing is known, then means of batches.
+
+BATCHES = [[10, 30], [50], [7, 8, 9]]
+TYPICAL = [np.inf, 20.0, 35.0, 26.0]  # after none, one, two, three
+
+
+def is_typical_by_hand(kind):
+    length, seen = kind(), []
+    for batch in BATCHES:
+        seen.append(length.value)
+        length.update(np.array(batch))
+    return np.allclose([*seen, length.value], TYPICAL, atol=1e-12)
+
+
+class KnowsItsBatch(baselines.TypicalLength):
+    """Its value contains the batch that it will divide, from the first one on."""
+
+    def __init__(self):
+        super().__init__()
+        self.update(BATCHES[0])
+
+
+class NeverForgets(baselines.TypicalLength):
+    def update(self, lengths):
+        self.all = [*getattr(self, "all", []), *lengths]
+        self.value = np.mean(self.all)
+
+
+class LastBatch(baselines.TypicalLength):
+    def update(self, lengths):
+        self.value = np.mean(lengths)
+
+
+@pytest.mark.parametrize("mutant", [KnowsItsBatch, NeverForgets, LastBatch])
+def test_the_typical_length_is_that_by_hand_and_no_mutant_is(mutant):
+    assert is_typical_by_hand(baselines.TypicalLength)
+    assert not is_typical_by_hand(mutant)
+
+
+def test_the_typical_length_is_a_running_mean_like_the_baseline_of_one_number():
+    """Where the return is the length, over enough batches that the gain is at its smallest."""
+    length, mean = baselines.TypicalLength(), baselines.RunningMean()
+    for seed in range(30):
+        mask = np.arange(50) < np.random.default_rng(seed).integers(1, 50, 3)[:, None]
+        length.update(torch.from_numpy(mask.sum(1)))
+        mean.update(np.repeat(mask.sum(1)[:, None], 50, axis=1) * mask, mask)
+        assert length.value == pytest.approx(mean.mean, abs=1e-12)
+
+
+@pytest.mark.parametrize("lengths", [[], [3, 0], [3, -1]])
+def test_lengths_that_are_none_are_refused(lengths):
+    with pytest.raises(ValueError, match=r"^lengths \[.*\] must be one or more, all above 0$"):
+        baselines.TypicalLength().update(lengths)
+
+
 # --- Standardising.
 
 # Weights 6, 2, −1 and 4: means 7/3 and 4 an episode, 11/4 in all; deviations over n, not n − 1.

@@ -201,6 +201,7 @@ def test_every_field_of_the_settings_is_part_of_the_key(change, trainer):
     other = {"env_id": "Acrobot-v1", "hidden": (6,), "weight": "whole_return", "optimiser": "sgd"}
     other |= {"reduction": "step_mean", "activation": "tanh", "baseline": "running_mean"}
     other |= {"standardise": "per_batch", "episodes": 4, "updates": 8}
+    other |= {"schedule": "inverse_root", "clip": 3.0, "normalise": True}
     value = other.get(change, getattr(SMALL, change) * 0.5 if change not in other else None)
     experiments.run([SMALL], range(4))
     experiments.run([dataclasses.replace(SMALL, **{change: value})], range(4))

@@ -23,14 +23,21 @@ SMALL = {"hidden": (7,), "gamma": 0.9, "lr": 0.01, "divisor": 30.0}
 # --- A set of settings in which every pair of choices stands together at least once.
 
 CHOICES = {
-    "reduction": ["sum", "loop", "episode_mean", "step_mean", "constant"],
+    "reduction": ["sum", "loop", "episode_mean", "step_mean", "constant", "typical", "tilt"],
     "baseline": ["none", "running_mean", "per_time_step"],
     "standardise": ["none", "per_episode", "per_batch"],
     "optimiser": ["adam", "sgd"],
     "weight": ["reward_to_go", "whole_return"],
     "activation": ["relu", "tanh"],
     "episodes": [1, 3],
+    "schedule": ["constant", "inverse_root"],
+    "clip": [np.inf, 0.4],
+    "normalise": [False, True],
 }
+SENSELESS = [
+    {("standardise", "per_episode"), ("weight", "whole_return")},
+    {("clip", 0.4), ("normalise", True)},
+]
 
 
 def makes_sense(row):
@@ -66,21 +73,29 @@ def specification(config, seed):
     return train.train(config, seed)
 
 
-def gaps(many, k, config, seed):
-    """Learner k against the specification: (same lengths and returns?, params, grad_norm)."""
+def difference(many, k, config, seed):
+    """What learner k has otherwise than the specification: which number, where, by how much; ""."""
     one = specification(config, seed)
-    same = np.array_equal(many.lengths[k], one.lengths) and np.array_equal(
-        many.returns[k], one.returns
-    )
+    named = {name: (many.params[k][name], value.detach()) for name, value in one.params.items()}
+    named |= {name: (getattr(many, name)[k], getattr(one, name)) for name in LOGGED}
     assert list(many.params[k]) == list(one.params)
-    theirs = [value.detach().numpy() for value in one.params.values()]
-    params = max(np.abs(a - b).max() for a, b in zip(many.params[k].values(), theirs, strict=True))
-    return same, params, np.abs(many.grad_norm[k] / np.maximum(one.grad_norm, 1e-9) - 1).max()
+    found = []
+    for name, (ours, theirs) in named.items():
+        ours, theirs = np.asarray(ours), np.asarray(theirs)
+        allowed = 0.0 if name in ("lengths", "returns") else 1e-9
+        off = np.abs(ours - theirs) / (np.maximum(1, theirs) if name == "grad_norm" else 1.0)
+        if not (off <= allowed).all():
+            where = np.unravel_index(np.nan_to_num(off, nan=np.inf).argmax(), off.shape)
+            place = ", ".join(map(str, where))
+            found.append(f"{name}[{place}] is {ours[where]}, by train {theirs[where]}")
+    return "; ".join(found)
+
+
+LOGGED = ("lengths", "returns", "grad_norm")
 
 
 def equal(many, k, config, seed):
-    same, params, norm = gaps(many, k, config, seed)
-    return bool(same and params < 1e-9 and norm < 1e-9)
+    return not difference(many, k, config, seed)
 
 
 @pytest.mark.parametrize("row", COVERING, ids=lambda row: "-".join(map(str, row.values())))
@@ -90,9 +105,9 @@ def test_a_learner_is_train_with_its_seed(row):
     many, same = reinforce.train_many(config, [11]), config
     if row["reduction"] == "loop":
         short = dataclasses.replace(config, updates=1)
-        assert equal(reinforce.train_many(short, [11]), 0, short, 11)
+        assert not difference(reinforce.train_many(short, [11]), 0, short, 11)
         same = dataclasses.replace(config, reduction="sum")
-    assert equal(many, 0, same, 11)
+    assert not difference(many, 0, same, 11)
     still = reinforce.train_many(dataclasses.replace(config, updates=1, lr=1e-15), [11])
     assert np.abs(many.params[0]["w0"] - still.params[0]["w0"]).max() > 1e-3  # it did move
 
@@ -101,12 +116,8 @@ def test_the_settings_contain_every_pair_of_choices_that_makes_sense():
     found = set().union(*map(pairs, COVERING))
     for (a, xs), (b, ys) in itertools.combinations(sorted(CHOICES.items()), 2):
         for x, y in itertools.product(xs, ys):
-            senseless = {(a, x), (b, y)} == {
-                ("standardise", "per_episode"),
-                ("weight", "whole_return"),
-            }
-            assert (((a, x), (b, y)) in found) != senseless
-    assert len(COVERING) < 25
+            assert (((a, x), (b, y)) in found) != ({(a, x), (b, y)} in SENSELESS)
+    assert len(COVERING) < 30
 
 
 @pytest.mark.parametrize(
@@ -119,13 +130,13 @@ def test_the_settings_contain_every_pair_of_choices_that_makes_sense():
 def test_other_environments_with_three_actions_are_train_as_well(env_id, updates, change):
     config = train.Config(env_id=env_id, updates=updates, **{**SMALL, "lr": 0.005, **change})
     many = reinforce.train_many(config, [3])
-    assert equal(many, 0, config, 3)
+    assert not difference(many, 0, config, 3)
     assert many.returns.max() < 0
 
 
 def test_one_wide_layer_with_the_lessons_own_defaults():
     config = train.Config(updates=8)
-    assert equal(reinforce.train_many(config, [0]), 0, config, 0)
+    assert not difference(reinforce.train_many(config, [0]), 0, config, 0)
 
 
 # --- One learner among many.
@@ -147,7 +158,7 @@ def test_whoever_else_is_in_the_batch_and_on_however_many_threads_a_learner_is_t
         alone = reinforce.train_many(LEARNERS, [seed], threads=1)
         assert same_learner(many, k, alone, 0)
         assert not same_learner(many, k, many, k - 1)
-    assert equal(many, 3, LEARNERS, 2**40)
+    assert not difference(many, 3, LEARNERS, 2**40)
 
 
 def test_the_same_call_gives_the_same_numbers():
@@ -163,7 +174,7 @@ def test_every_learner_has_its_own_rate():
         config = train.Config(
             **{**SMALL, "lr": rate}, updates=6, episodes=2, baseline="per_time_step"
         )
-        assert equal(many, k, config, 5 + k)
+        assert not difference(many, k, config, 5 + k)
     assert same_learner(many, 2, reinforce.train_many(LEARNERS, [7]), 0)
     one_for_all = reinforce.train_many(LEARNERS, [5, 6], lr=0.1)
     assert same_learner(one_for_all, 1, many, 1)
@@ -180,7 +191,7 @@ def test_numbers_drawn_in_small_portions_are_the_same_numbers(monkeypatch):
     narrow = reinforce.train_many(config, [8])
     assert begun == list(range(10))
     assert same_learner(narrow, 0, wide, 0)
-    assert equal(narrow, 0, config, 8)
+    assert not difference(narrow, 0, config, 8)
 
 
 def test_numbers_used_up_to_the_last_one_are_followed_by_new_ones(monkeypatch):
@@ -188,7 +199,7 @@ def test_numbers_used_up_to_the_last_one_are_followed_by_new_ones(monkeypatch):
     monkeypatch.setattr(reinforce, "AHEAD", 2)
     many = reinforce.train_many(config, [2])
     assert many.lengths.ravel().tolist() == [envs.spec("MountainCar-v0").limit] * 4
-    assert equal(many, 0, config, 2)
+    assert not difference(many, 0, config, 2)
 
 
 def test_the_result_has_the_axes_that_it_says():
@@ -208,6 +219,7 @@ def test_every_choice_of_a_config_is_known_to_the_compiled_loop():
     # these are told apart by one comparison, so that a third would pass for the second
     assert set(losses.WEIGHTS) == {"reward_to_go", "whole_return"}
     assert set(train.OPTIMISERS) == {"adam", "sgd"}
+    assert set(train.SCHEDULES) == {"constant", "inverse_root"}
     assert set(policies.ACTIVATIONS) == {"relu", "tanh"}
     for choices in CHOICES:
         assert choices in train.Config.__dataclass_fields__
@@ -297,7 +309,16 @@ def engine(monkeypatch, *changes):
 
 TINY = {"hidden": (3,), "gamma": 0.9, "divisor": 30.0}
 ORACLE = [
-    train.Config(**TINY, updates=6, episodes=2, lr=0.05, baseline="running_mean"),
+    train.Config(
+        **TINY,
+        updates=6,
+        episodes=2,
+        lr=0.05,
+        baseline="running_mean",
+        reduction="typical",
+        clip=0.4,
+    ),
+    train.Config(**TINY, updates=4, episodes=2, lr=0.05, reduction="tilt", optimiser="sgd"),
     train.Config(
         **TINY,
         updates=6,
@@ -307,6 +328,7 @@ ORACLE = [
         reduction="step_mean",
         activation="tanh",
         optimiser="sgd",
+        schedule="inverse_root",
     ),
     train.Config(
         **TINY,
@@ -316,6 +338,7 @@ ORACLE = [
         weight="whole_return",
         standardise="per_batch",
         reduction="episode_mean",
+        normalise=True,
     ),
     train.Config(
         **TINY,
@@ -324,13 +347,14 @@ ORACLE = [
         standardise="per_episode",
         reduction="constant",
         optimiser="sgd",
+        episodes=2,
     ),
     train.Config(**TINY, updates=1, env_id="MountainCar-v0", lr=0.02, optimiser="sgd"),
 ]
 
 
 def is_train(candidate):
-    """The oracle: learner 1 of two, each with a rate of its own, in five settings."""
+    """The oracle: learner 1 of two, each with a rate of its own, in six settings."""
     return all(
         equal(candidate.train_many(config, [13, 19], lr=[0.7, config.lr]), 1, config, 19)
         for config in ORACLE
@@ -368,17 +392,48 @@ MUTANTS = {
     ],
     "adam_first_bias": [("backprop", "lr / (1.0 - 0.9**done)", "lr")],
     "adam_second_bias": [("backprop", "math.sqrt(1.0 - 0.999**done)", "1.0")],
-    "adam_counts_from_0": [
-        ("kernel", "square, done)\n        log", "square, done + 1)\n        log")
-    ],
+    "adam_counts_from_0": [("kernel", "square, done)\n", "square, done + 1)\n")],
     "adam_epsilon_inside": [
         ("backprop", "math.sqrt(v[k]) / root + 1e-8", "math.sqrt(v[k] + 1e-8) / root"),
     ],
     "sgd_momentum": [
         ("backprop", "p[k] -= lr * g[k]", "m[k] = 0.9 * m[k] + g[k]; p[k] -= lr * m[k]")
     ],
-    "norm_squared": [("backprop", "return math.sqrt(total)", "return total")],
-    "norm_without_b1": [("backprop", "total += step(adam, lr, net.b1", "step(adam, lr, net.b1")],
+    "norm_squared": [("backprop", "return math.sqrt(total + ", "return (total + ")],
+    "norm_without_b1": [("backprop", " + squared(grad.b1)", "")],
+    "norm_after_clipping": [
+        (
+            "kernel",
+            "norm = log.grad_norm[done] = backprop.norm(grad)",
+            "norm = backprop.norm(grad)",
+        ),
+        (
+            "kernel",
+            "(norm + 1e-6))\n",
+            "(norm + 1e-6))\n        log.grad_norm[done - 1] = allowed\n",
+        ),
+    ],
+    "clip_forgotten": [("kernel", "min(setting.clip, norm + 1e-6)", "norm + 1e-6")],
+    "clip_lengthens": [("kernel", "min(setting.clip, norm + 1e-6)", "setting.clip")],
+    "clip_without_b0": [("backprop", "(grad.w0.ravel(), grad.b0, ", "(grad.w0.ravel(), ")],
+    "normalise_forgotten": [("kernel", "1.0 if setting.normalise else ", "")],
+    "rate_by_k": [("kernel", "/ math.sqrt(done) if", "/ done if")],
+    "rate_from_k_plus_1": [("kernel", "math.sqrt(done)", "math.sqrt(done + 1)")],
+    "typical_knows_its_batch": [
+        ("kernel", "    _measure(memory.typical, first / B)\n", ""),
+        (
+            "kernel",
+            "    scale, start = ",
+            "    _measure(memory.typical, first / B)\n    scale, start = ",
+        ),
+    ],
+    "typical_of_all_lengths": [("kernel", "max(FORGET, 1.0 / typical[1])", "FORGET")],
+    "typical_of_the_last": [("kernel", "max(FORGET, 1.0 / typical[1])", "1.0")],
+    "typical_from_a_guess": [("reinforce", "[np.inf, 0.0]", "[20.0, 0.0]")],
+    "tilt_from_a_guess": [("kernel", " if memory.typical[1] > 0.0 else 0.0", "")],
+    "typical_of_a_batch_summed": [("kernel", "typical, first / B)", "typical, float(first))")],
+    "tilt_of_a_batch_summed": [("kernel", "memory.typical[0] / (B * n)", "memory.typical[0] / n")],
+    "tilt_is_the_mean": [("kernel", "memory.typical[0] / (B * n)", "1.0 / (B * n)")],
     "gamma_missing": [("kernel", "+ setting.gamma * G", "+ G")],
     "weights_exchanged": [("kernel", "if setting.whole:", "if not setting.whole:")],
     "action_off_by_one": [("kernel", "action = a + 1", "action = a")],
@@ -445,6 +500,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered")  # in what a mutant computes
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_oracle_rejects_the_mutant(name, monkeypatch):
     assert not is_train(engine(monkeypatch, *MUTANTS[name]))

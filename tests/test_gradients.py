@@ -162,6 +162,8 @@ def test_the_expected_gradient_is_a_plain_double_loop_over_pairs_of_episodes(pro
         "episode_mean": lambda n, m: (1 / (2 * n), 1 / (2 * m)),
         "step_mean": lambda n, m: (1 / (n + m), 1 / (n + m)),
         "constant": lambda n, m: (1 / 200, 1 / 200),
+        "typical": lambda n, m: (1 / 40, 1 / 40),
+        "tilt": lambda n, m: (10 / n, 10 / m),
     }
     by_hand = np.zeros_like(theta)
     for p, g, n in listed:
@@ -171,6 +173,29 @@ def test_the_expected_gradient_is_a_plain_double_loop_over_pairs_of_episodes(pro
     loss = partial(losses.reinforce, reduction=reduction)
     result = gradients.expected_gradient(loss, process, theta, gamma, episodes=2)
     np.testing.assert_allclose(result, by_hand, atol=1e-12)
+
+
+@every_process
+def test_the_typical_length_keeps_the_direction_and_the_tilt_carries_all_of_the_bias(process):
+    theta, n_bar = THETA[process.name], 3.7
+    exact = mdp.grad_J(process, theta)
+    typical, tilt, mean = (
+        gradients.expected_gradient(loss, process, theta, 1.0, 2)
+        for loss in (
+            partial(with_length, losses.typical, n_bar),
+            partial(with_length, losses.tilt, n_bar),
+            partial(losses.reinforce, reduction="episode_mean"),
+        )
+    )
+    np.testing.assert_allclose(-n_bar * typical, exact, atol=1e-12)
+    np.testing.assert_allclose(tilt, n_bar * mean, atol=1e-12)
+    cosine = -(tilt * exact).sum() / np.linalg.norm(tilt) / np.linalg.norm(exact)
+    assert cosine < (0.999 if process.name == "toll_bridge" else 1.0 - 1e-9)
+
+
+def with_length(reduce, length, logp, rewards, mask, gamma):
+    weight = losses.reward_to_go(rewards, gamma)
+    return reduce(losses.step_losses(logp, weight, mask), mask, length)
 
 
 def test_the_expected_gradient_leaves_theta_alone():

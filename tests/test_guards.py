@@ -14,6 +14,7 @@ CASES = {
     guards.one_of: (["a"], ["c", ["a"], None, 1]),
     guards.fraction: ([0, 1, 0.5, np.float32(0.25)], [-0.1, 1.1, float("nan"), True, "1", 1j]),
     guards.above_zero: ([1, 0.01, np.int64(3)], [0, -1, float("inf"), float("nan"), True, None]),
+    guards.positive: ([1, 0.01, float("inf")], [0, -1, float("nan"), True, None, "1"]),
     guards.count: ([1, 7, np.uint8(2)], [0, -1, 2.0, True, "3", [1]]),
     guards.flag: ([True, False], [1, 0, "no", None]),
     guards.number: ([0, -2.5, np.float32(1), float("nan")], ["1", None, True, [1], 1j]),

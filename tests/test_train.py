@@ -45,7 +45,16 @@ def standardised(values):
 
 
 def sgd_by_hand(
-    seed, reduction, weight, B, updates, lr, gamma, baseline="none", standardise="none"
+    seed,
+    reduction,
+    weight,
+    B,
+    updates,
+    lr,
+    gamma,
+    baseline="none",
+    standardise="none",
+    shorten=lambda k, norm: 1.0,
 ):
     """REINFORCE on CartPole in NumPy, nothing shared with the package: weights, lengths, norms."""
     for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * B)
@@ -88,6 +97,8 @@ def sgd_by_hand(
         if standardise == "per_batch":
             together = iter(standardised([w for G in used for w in G]))
             used = [[next(together) for _ in G] for G in used]
+        # few batches: their plain mean; before any, nothing is known and nothing moves
+        typical = np.mean([np.mean(old) for old in lengths[:-1]]) if lengths[:-1] else None
         grads = [np.zeros_like(x) for x in weights]
         for steps, row, n in zip(batch, used, lengths[-1], strict=True):
             factor = {
@@ -96,25 +107,66 @@ def sgd_by_hand(
                 "episode_mean": 1 / (B * n),
                 "step_mean": 1 / sum(lengths[-1]),
                 "constant": 1 / (B * 100),
+                "typical": 1 / (B * typical) if typical else 0.0,
+                "tilt": typical / (B * n) if typical else 0.0,
             }[reduction]
             for (obs, action, _), w in zip(steps, row, strict=True):
                 for total, g in zip(grads, backward(weights, obs, action), strict=True):
                     total += factor * w * g
         norms.append(np.sqrt(sum((g**2).sum() for g in grads)))
-        weights = [x - lr * g for x, g in zip(weights, grads, strict=True)]
+        step = lr * shorten(len(norms), norms[-1])
+        weights = [x - step * g for x, g in zip(weights, grads, strict=True)]
     return weights, lengths, norms
 
 
 @pytest.mark.parametrize("weight", sorted(losses.WEIGHTS))
 @every_way
-def test_two_sgd_updates_are_those_written_by_hand_in_numpy(reduction, weight):
-    result = run(optimiser="sgd", reduction=reduction, weight=weight, updates=2)
-    by_hand, lengths, norms = sgd_by_hand(1, reduction, weight, B=3, updates=2, lr=0.02, gamma=0.9)
+def test_three_sgd_updates_are_those_written_by_hand_in_numpy(reduction, weight):
+    result = run(optimiser="sgd", reduction=reduction, weight=weight, updates=3)
+    by_hand, lengths, norms = sgd_by_hand(1, reduction, weight, B=3, updates=3, lr=0.02, gamma=0.9)
     assert len(set(lengths[0])) > 1  # with equal lengths the reductions could not differ
     np.testing.assert_array_equal(result.lengths, lengths)
     np.testing.assert_allclose(result.grad_norm, norms, rtol=1e-11)
     for ours, theirs in zip(result.params.values(), by_hand, strict=True):
         np.testing.assert_allclose(ours.detach(), theirs, atol=1e-12)
+
+
+# --- The steps: what becomes of a gradient before the optimiser takes it, and of its rate.
+
+CLIP = 15.0
+STEPS = {
+    "inverse_root": ({"schedule": "inverse_root"}, lambda k, norm: k**-0.5),
+    "clip_all": ({"clip": 0.5}, lambda k, norm: 0.5 / (norm + 1e-6)),
+    "clip_some": ({"clip": CLIP}, lambda k, norm: min(1, CLIP / (norm + 1e-6))),
+    "clip_none": ({"clip": 1e9}, lambda k, norm: 1.0),
+    "normalise": ({"normalise": True}, lambda k, norm: 1 / (norm + 1e-6)),
+    "both": (
+        {"clip": CLIP, "schedule": "inverse_root"},
+        lambda k, norm: min(1, CLIP / norm) * k**-0.5,
+    ),
+}
+
+
+def is_by_hand(result, by_hand, lengths, norms):
+    """``grad_norm`` is that of the gradient before it is shortened."""
+    return (
+        np.array_equal(result.lengths, lengths)
+        and np.allclose(result.grad_norm, norms, rtol=1e-6)
+        and all(
+            np.allclose(ours.detach(), theirs, rtol=0, atol=1e-7)
+            for ours, theirs in zip(result.params.values(), by_hand, strict=True)
+        )
+    )
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_is_that_written_by_hand_and_no_other(name):
+    result = run(optimiser="sgd", **STEPS[name][0])
+    for other, (_, shorten) in STEPS.items():
+        by_hand = sgd_by_hand(1, "sum", "reward_to_go", 3, 3, 0.02, 0.9, shorten=shorten)
+        assert is_by_hand(result, *by_hand) == (other == name)
+        if other == "clip_some":
+            assert 0 < np.sum(np.array(by_hand[2]) > CLIP) < 3  # it clips some and not all
 
 
 WAYS = [
@@ -319,8 +371,15 @@ def test_the_activation_and_the_hidden_layers_are_those_of_the_settings():
     [
         (
             {"reduction": "avg"},
-            "reduction 'avg' is unknown; choose from: constant, episode_mean, loop, step_mean, sum",
+            "reduction 'avg' is unknown; choose from: constant, episode_mean, loop, step_mean, sum,"
+            " tilt, typical",
         ),
+        ({"schedule": "cosine"}, "schedule 'cosine' is unknown; choose from: constant, inverse_r"),
+        ({"clip": 0.0}, "clip 0.0 must be above 0"),
+        ({"clip": float("nan")}, "clip nan must be above 0"),
+        ({"clip": None}, "clip None must be a number"),
+        ({"normalise": 1}, "normalise 1 must be True or False"),
+        ({"normalise": True, "clip": 2.0}, "clip 2.0 with normalise, which undoes it; leave one"),
         ({"weight": "G"}, "weight 'G' is unknown; choose from: reward_to_go, whole_return"),
         (
             {"baseline": "value"},

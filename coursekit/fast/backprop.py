@@ -104,16 +104,25 @@ def backward(tanh, net, grad, obs, hidden, dlogits, weight, steps):
 
 @compiled
 def move(adam, lr, net, grad, mean, square, done):
-    """The ``done``-th step of SGD or Adam (Kingma & Ba 2015), in place; returns ‖gradient‖."""
-    total = step(
-        adam, lr, net.w0.ravel(), grad.w0.ravel(), mean.w0.ravel(), square.w0.ravel(), done
-    )
-    total += step(adam, lr, net.b0, grad.b0, mean.b0, square.b0, done)
-    total += step(
-        adam, lr, net.w1.ravel(), grad.w1.ravel(), mean.w1.ravel(), square.w1.ravel(), done
-    )
-    total += step(adam, lr, net.b1, grad.b1, mean.b1, square.b1, done)
-    return math.sqrt(total)
+    """The ``done``-th step of SGD or Adam (Kingma & Ba 2015), in place."""
+    step(adam, lr, net.w0.ravel(), grad.w0.ravel(), mean.w0.ravel(), square.w0.ravel(), done)
+    step(adam, lr, net.b0, grad.b0, mean.b0, square.b0, done)
+    step(adam, lr, net.w1.ravel(), grad.w1.ravel(), mean.w1.ravel(), square.w1.ravel(), done)
+    step(adam, lr, net.b1, grad.b1, mean.b1, square.b1, done)
+
+
+@compiled
+def norm(grad):
+    """‖gradient‖ over all arrays."""
+    total = squared(grad.w0.ravel()) + squared(grad.b0)
+    return math.sqrt(total + squared(grad.w1.ravel()) + squared(grad.b1))
+
+
+@compiled
+def scale(grad, factor):
+    """gradient · factor, in place."""
+    for g in (grad.w0.ravel(), grad.b0, grad.w1.ravel(), grad.b1):
+        g *= factor
 
 
 @compiled(fastmath=FAST)
@@ -127,7 +136,7 @@ def squared(g):
 
 @compiled  # not FAST: one rounding at a time, so that every copy of the loop gives the same bits
 def step(adam, lr, p, g, m, v, done):
-    """``move`` for one flat array; returns ‖g‖²."""
+    """``move`` for one flat array."""
     if adam:
         size, root = lr / (1.0 - 0.9**done), math.sqrt(1.0 - 0.999**done)
         for k in range(p.shape[0]):
@@ -137,4 +146,3 @@ def step(adam, lr, p, g, m, v, done):
     else:
         for k in range(p.shape[0]):
             p[k] -= lr * g[k]
-    return squared(g)

@@ -95,7 +95,7 @@ def _one(config: train.Config, seed: int, lr: float) -> tuple[kernel.Log, dict[s
         dlogits=np.empty((rows, spec.actions)),
         weight=np.empty(rows),
     )
-    memory = kernel.Memory(np.zeros(spec.limit), np.zeros(spec.limit))
+    memory = kernel.Memory(np.zeros(spec.limit), np.zeros(spec.limit), np.array([np.inf, 0.0]))
     log = kernel.Log(np.zeros((U, B)), np.zeros((U, B), dtype=np.int64), np.zeros(U))
     setting = _setting(config, spec, lr)
     done = 0
@@ -133,4 +133,7 @@ def _setting(config: train.Config, spec: envs.Spec, lr: float) -> kernel.Setting
         adam=config.optimiser == "adam",
         tanh=config.activation == "tanh",
         lr=lr,
+        inverse_root=config.schedule == "inverse_root",
+        clip=float(config.clip),
+        normalise=bool(config.normalise),
     )

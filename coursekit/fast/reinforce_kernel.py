@@ -15,6 +15,7 @@ from coursekit import baselines
 from coursekit.fast import backprop, envs
 
 REDUCTION = {"loop": 0, "sum": 0, "constant": 0, "episode_mean": 1, "step_mean": 2}
+REDUCTION |= {"typical": 3, "tilt": 4}
 BASELINE = {"none": 0, "running_mean": 1, "per_time_step": 2}
 STANDARDISE = {"none": 0, "per_episode": 1, "per_batch": 2}
 FORGET = baselines.FORGET
@@ -34,6 +35,9 @@ class Setting(NamedTuple):
     adam: bool
     tanh: bool
     lr: float
+    inverse_root: bool
+    clip: float
+    normalise: bool
 
 
 class Batch(NamedTuple):
@@ -46,10 +50,12 @@ class Batch(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """The baseline: one number a time step, and the number of batches behind it; (limit,)."""
+    """What earlier batches taught. The baseline: one number a time step, and the number of batches
+    behind it; (limit,). The typical length and the number of batches behind it; (2,)."""
 
     value: np.ndarray
     batches: np.ndarray
+    typical: np.ndarray
 
 
 class Stream(NamedTuple):
@@ -86,9 +92,12 @@ def learn(setting, net, grad, mean, square, batch, memory, stream, log, done):
         backprop.backward(
             setting.tanh, net, grad, batch.obs, batch.hidden, batch.dlogits, batch.weight, steps
         )
+        norm = log.grad_norm[done] = backprop.norm(grad)
         done += 1
-        norm = backprop.move(setting.adam, setting.lr, net, grad, mean, square, done)
-        log.grad_norm[done - 1] = norm
+        lr = setting.lr / math.sqrt(done) if setting.inverse_root else setting.lr
+        allowed = 1.0 if setting.normalise else min(setting.clip, norm + 1e-6)
+        backprop.scale(grad, allowed / (norm + 1e-6))
+        backprop.move(setting.adam, lr, net, grad, mean, square, done)
     return done
 
 
@@ -160,9 +169,14 @@ def _weigh(setting, batch, memory, lengths):
             scale = 1.0 / (B * n)
         elif setting.reduction == 2:
             scale = 1.0 / first
+        elif setting.reduction == 3:
+            scale = 1.0 / (B * memory.typical[0])
+        elif setting.reduction == 4:
+            scale = memory.typical[0] / (B * n) if memory.typical[1] > 0.0 else 0.0
         for t in range(start, start + n):
             weight[t] *= scale
         start += n
+    _measure(memory.typical, first / B)
 
 
 @envs.compiled
@@ -178,6 +192,14 @@ def _standardise(weight, start, stop):
     spread = 1.0 if deviation > 1e-12 * size else 0.0  # else equal up to rounding
     for t in range(start, stop):
         weight[t] *= spread / (deviation + 1e-8)
+
+
+@envs.compiled
+def _measure(typical, length):
+    """The typical length learns from the mean length of this batch, after it was used on it."""
+    typical[1] += 1.0
+    before = typical[0] if typical[1] > 1.0 else 0.0
+    typical[0] = before + max(FORGET, 1.0 / typical[1]) * (length - before)
 
 
 @envs.compiled
