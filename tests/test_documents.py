@@ -24,7 +24,7 @@ PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 SCREEN = 26  # estimated lines; what is above did run over in the browser, for every notebook
 PIXEL = '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt="one">'
-PLANNED = {f"{number:02d}" for number in range(13)}  # the notebooks of the finished course
+PLANNED = {f"{number:02d}" for number in range(15)}  # the notebooks of the finished course
 
 
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
@@ -387,6 +387,75 @@ def test_relative_links_resolve(document):
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if not re.match(r"[a-z]+:|#", target):
             assert (path.parent / target.split("#")[0]).exists(), target
+
+
+def numbered(book):
+    """What the notebook defines and one may refer to: equations, claims, exercises, sections."""
+    text = prose(book)
+    return {
+        "equation": set(tags(text)),
+        "claim": set(declared(text)),
+        "exercise": set(re.findall(r"^### Exercise (\d+\.\d+)", text, flags=re.MULTILINE)),
+        "section": set(re.findall(r"^## (\d+)\.", text, flags=re.MULTILINE)),
+    }
+
+
+REFERENCES = {  # what stands in prose for a number that must exist somewhere in the course
+    "equation": r"\((\d{1,2}\.\d{1,2})\)",  # or a claim: (6.5)
+    "claim": r"[Cc]laims? (\d{1,2}\.\d{1,2})",
+    "exercise": r"[Ee]xercises? (\d{1,2}\.\d{1,2})",
+}
+CHAPTER = r"[Nn]otebooks? (?:(\d\d)(?:, (\d\d))*(?:,? (?:and|or|to) (\d\d))?)"
+SECTION_OF = r"[Nn]otebook (\d\d)(?:\]\([^)]*\))?,? section (\d+)|\b(\d\d) sections? (\d+)"
+
+
+def dangling(text, defined, planned=PLANNED):
+    """References in a text that lead nowhere: (kind, number). ``defined``: kind -> numbers."""
+    bad = set()
+    for kind, pattern in REFERENCES.items():
+        known = defined[kind] | (defined["claim"] if kind == "equation" else set())
+        bad |= {(kind, tag) for tag in re.findall(pattern, text) if tag not in known}
+    for found in re.findall(CHAPTER, text):
+        bad |= {("notebook", number) for number in found if number and number not in planned}
+    for number, target in re.findall(r"(\d\d)\]\((\d\d)_\w+\.ipynb", text):
+        bad |= {("link", number)} if number != target else set()
+    for a, b, c, d in re.findall(SECTION_OF, text):
+        where, section = a or c, b or d
+        sections = defined["sections"].get(where)
+        if sections is not None and section not in sections:
+            bad.add(("section", f"{where} §{section}"))
+    return bad
+
+
+def course_numbers():
+    """Everything that may be referred to, in all notebooks together."""
+    books = {path.stem[:2]: numbered(nbformat.read(path, as_version=4)) for path in PATHS}
+    every = {kind: set().union(*(b[kind] for b in books.values())) for kind in REFERENCES}
+    return every | {"sections": {number: b["section"] for number, b in books.items()}}
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda document: document[0].name)
+def test_every_reference_leads_to_something_that_exists(document):
+    assert dangling(document[1], course_numbers()) == set()
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_numbers_belong_to_their_own_notebook(path):
+    own = numbered(nbformat.read(path, as_version=4))
+    for kind in ("equation", "claim", "exercise"):
+        assert {tag.split(".")[0] for tag in own[kind]} <= {str(int(path.stem[:2]))}, kind
+
+
+def test_a_reference_to_nothing_is_seen():
+    known = {"equation": {"2.1"}, "claim": {"2.1"}, "exercise": {"2.1"}, "sections": {"02": {"1"}}}
+    good = (
+        "By (2.1) and claim 2.1, exercise 2.1, notebook 02, section 1; [notebook 02](02_a.ipynb)."
+    )
+    assert dangling(good, known) == set()
+    bad = "(2.2), Claim 2.3, exercises 3.1, notebooks 02 and 77, [notebook 09](10_a.ipynb)"
+    assert {kind for kind, _ in dangling(bad + ", 02 section 4", known)} == {
+        "equation", "claim", "exercise", "notebook", "link", "section"
+    }  # fmt: skip
 
 
 def test_what_a_summary_calls_next_is_a_planned_notebook(notebook):

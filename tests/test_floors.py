@@ -16,7 +16,7 @@ FLOORS = {
     "guards": -1,  # the ground under all of them
     **dict.fromkeys(["__init__", "ready", "mdp", "mlp", "stats"], 0),
     **dict.fromkeys(["losses", "policies", "baselines", "answers"], 1),
-    **dict.fromkeys(["bugs", "rollout", "gradients", "tokens"], 2),
+    **dict.fromkeys(["bugs", "rollout", "gradients", "estimators", "tokens"], 2),
     **dict.fromkeys(["train", "detective", "actor_critic"], 3),
     **dict.fromkeys(["fast"], 4),
     **dict.fromkeys(["experiments", "plots"], 5),

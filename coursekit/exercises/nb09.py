@@ -1,4 +1,4 @@
-"""Exercises of notebook 09: efficiency, the best constant baseline, leave one out."""
+"""Exercises of notebook 09: efficiency, the best constant baseline, which baseline fits."""
 
 from __future__ import annotations
 
@@ -53,8 +53,29 @@ def samples():
     return [(np.array([4.0, 1.0, -2.0, 7.0]), Z), (np.array([1.0, 9.0, 2.0]), Z[:, :3] ** 2 + 1)]
 
 
-def leave_one_out(R):
-    return R - (R.sum() - R) / (len(R) - 1)
+def of_others(G, mask):
+    return (G.sum(0) - G) * mask / np.maximum(mask.sum(0) - 1, 1)
+
+
+def of_all(G, mask):
+    return np.broadcast_to(G.sum(0) / mask.sum(0), G.shape) * mask
+
+
+def by_batch(G, mask):
+    return (G.sum(0) - G) / (len(G) - 1)
+
+
+def padded(G, mask):
+    return (G.sum(0) - G) / np.maximum(mask.sum(0) - 1, 1)
+
+
+def returns_to_go():
+    """Three episodes of 3, 1 and 2 steps; four of 2, 4, 1 and 4: at the end nobody else is left."""
+    batches = []
+    for seed, lengths in ((0, [3, 1, 2]), (1, [2, 4, 1, 4]), (2, [2, 5])):
+        mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
+        batches.append((np.random.default_rng(seed).normal(2, 1, mask.shape) * mask, mask))
+    return batches
 
 
 EXERCISES = {
@@ -85,15 +106,36 @@ EXERCISES = {
         },
     ),
     "9.3": Exercise(
-        solution=leave_one_out,
-        cases=lambda: [(np.array([4.0, 1.0, -2.0, 7.5]),), (np.array([1.0, 3.0]),)],
+        solution=0.01,
         wrong={
-            "your own return is in that mean; it costs the factor 1 − 1/B": lambda R: R - R.mean(),
-            "the others are B − 1 episodes, not B": lambda R: R - (R.sum() - R) / len(R),
-            "that is the mean of the others itself; subtract it from R": (
-                lambda R: (R.sum() - R) / (len(R) - 1)
+            "that is by how much the weights shrink; noise is a mean square": 0.1,
+            "that is what is taken away; what is left?": 0.99,
+            "the baseline is 9, so the weights are 1 where they were 10": 0.81,
+            "that is the mean square of the weights; divide by what it was, 100": 1.0,
+            "only b = 10 would leave nothing": 0.0,
+        },
+        atol=1e-8,
+    ),
+    "9.4": Exercise(
+        solution=5 / 30,
+        wrong={
+            "a quarter is the limit for long episodes; n = 4 is short": 0.25,
+            "that is with J = 4 as the number; the middle of 4, 3, 2, 1 is lower": 14 / 30,
+            "that is the mean square in units of σ²; divide by what there was": 5.0,
+            "nothing is left with one number for each step, not with a single one": 0.0,
+            "that is what it takes away; what does it leave?": 25 / 30,
+        },
+    ),
+    "9.5": Exercise(
+        solution=of_others,
+        cases=returns_to_go,
+        wrong={
+            "that is the function as it stands: it divides by B − 1 at every step": by_batch,
+            "padding gets a value, too; set it to 0": padded,
+            "your own return is in that average": of_all,
+            "that is the weight minus the baseline; return the baseline": (
+                lambda G, mask: (G - of_others(G, mask)) * mask
             ),
-            "the other way round: return minus mean": lambda R: (R.sum() - R) / (len(R) - 1) - R,
         },
     ),
 }

@@ -1,4 +1,4 @@
-"""Exercises of notebook 10: a Gaussian's log-density, GAE backwards, a potential left over."""
+"""Exercises of notebook 10: leave one out, a batch size, what standardising hides, surprises."""
 
 from __future__ import annotations
 
@@ -6,112 +6,77 @@ import numpy as np
 
 from coursekit.checks import Exercise
 
-HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+
+def leave_one_out(R):
+    return R - (R.sum() - R) / (len(R) - 1)
 
 
-def logp(mean, log_std, action):
-    eps = (action - mean) / np.exp(log_std)
-    return -(0.5 * eps**2 + log_std + HALF_LOG_2PI).sum()
+def surprises(r, V):
+    return r + np.append(V[1:], 0.0) - V
 
 
-def logp_without_log_std(mean, log_std, action):
-    return logp(mean, log_std, action) + log_std.sum()
+def rolled(r, V):
+    return r + np.roll(V, -1) - V
 
 
-def logp_without_constant(mean, log_std, action):
-    return logp(mean, log_std, action) + HALF_LOG_2PI * len(mean)
+def stays(r, V):
+    return r + np.append(V[1:], V[-1]) - V
 
 
-def logp_mean(mean, log_std, action):
-    return logp(mean, log_std, action) / len(mean)
+def backwards(r, V):
+    return r + V - np.append(V[1:], 0.0)
 
 
-def logp_sigma_is_log_std(mean, log_std, action):
-    eps = (action - mean) / log_std
-    return -(0.5 * eps**2 + log_std + HALF_LOG_2PI).sum()
-
-
-def gae(rewards, values, last_value, terminated, gamma, lam):
-    return gae_towards(rewards, values, 0.0 if terminated else last_value, gamma, lam)
-
-
-def gae_towards(rewards, values, beyond, gamma, lam):
-    advantages, A = rewards + gamma * np.append(values[1:], beyond) - values, 0.0
-    for t in reversed(range(len(rewards))):
-        advantages[t] = A = advantages[t] + gamma * lam * A
-    return advantages
-
-
-def gae_merged(rewards, values, last_value, terminated, gamma, lam):
-    return gae_towards(rewards, values, 0.0, gamma, lam)
-
-
-def gae_always_beyond(rewards, values, last_value, terminated, gamma, lam):
-    return gae_towards(rewards, values, last_value, gamma, lam)
-
-
-def gae_lambda_alone(rewards, values, last_value, terminated, gamma, lam):
-    beyond = 0.0 if terminated else last_value
-    advantages, A = rewards + gamma * np.append(values[1:], beyond) - values, 0.0
-    for t in reversed(range(len(rewards))):
-        advantages[t] = A = advantages[t] + lam * A
-    return advantages
-
-
-def surprises(rewards, values, last_value, terminated, gamma, lam):
-    return gae(rewards, values, last_value, terminated, gamma, 0.0)
-
-
-def gae_target(rewards, values, last_value, terminated, gamma, lam):
-    return gae(rewards, values, last_value, terminated, gamma, lam) + values
-
-
-def episodes():
-    rewards, values = np.array([1.0, 2.0, 3.0]), np.array([0.5, 1.0, -1.0])
-    return [
-        (rewards.copy(), values.copy(), 7.0, True, 0.5, 0.5),
-        (rewards.copy(), values.copy(), 2.0, False, 0.5, 0.5),
-        (np.array([-1.0, -1.0, 4.0, 2.0]), np.array([0.3, -2.0, 1.5, 0.7]), -3.0, False, 0.9, 0.8),
-    ]
+def unpaid(r, V):
+    return np.append(V[1:], 0.0) - V
 
 
 EXERCISES = {
     "10.1": Exercise(
-        solution=logp,
-        cases=lambda: [
-            (np.array([1.0]), np.array([-0.5]), np.array([2.0])),
-            (np.array([0.3, -1.0, 2.0]), np.array([0.4, -0.2, 0.1]), np.array([1.0, 0.5, 1.5])),
-        ],
+        solution=leave_one_out,
+        cases=lambda: [(np.array([4.0, 1.0, -2.0, 7.5]),), (np.array([1.0, 3.0]),)],
         wrong={
-            "log σ itself is missing: a narrow bell is a high bell": logp_without_log_std,
-            "the constant ½ log 2π is missing, once for each axis; gradients do not notice, "
-            "densities do": logp_without_constant,
-            "add over the axes; a mean is one more hidden factor": logp_mean,
-            "log_std is the logarithm: σ = exp(log_std)": logp_sigma_is_log_std,
-            "the sign: this is minus the log-density": lambda *args: -logp(*args),
+            "your own return is in that mean; it costs the factor 1 − 1/B": lambda R: R - R.mean(),
+            "the others are B − 1 episodes, not B": lambda R: R - (R.sum() - R) / len(R),
+            "that is the mean of the others itself; subtract it from R": (
+                lambda R: (R.sum() - R) / (len(R) - 1)
+            ),
+            "the other way round: return minus mean": lambda R: (R.sum() - R) / (len(R) - 1) - R,
         },
     ),
     "10.2": Exercise(
-        solution=gae,
-        cases=episodes,
+        solution=12,
         wrong={
-            "the time limit is treated like a true end; after truncation the next value is "
-            "last_value": gae_merged,
-            "after a true end there is nothing: last_value counts only after truncation": (
-                gae_always_beyond
-            ),
-            "the memory is γλ, not λ alone": gae_lambda_alone,
-            "these are the surprises δ_t; now A_t = δ_t + γλ A_{t+1}": surprises,
-            "this is the critic's target A_t + V(s_t); the advantage leaves V(s_t) off": gae_target,
+            "that is the noise scale c, where the efficiency is one half": 4,
+            "20 is the mean square; the variance leaves the signal's 4 off": 15,
+            "that is the variance; in units of ‖∇J‖² it is 4": 16,
+            "the noise scale is the variance divided by ‖∇J‖², not by ‖∇J‖": 24,
+            "the efficiency is B/(B + c), not 1 − 1/B": 4 / 3,
         },
     ),
     "10.3": Exercise(
-        solution=-198.7,
+        solution=7.0,
         wrong={
-            "that is the faithful one, with 0 at the limit; here the potential was left over": -199,
-            "that is the unshaped return": -200,
-            "the first potential is subtracted, and it is −1": -200.7,
-            "the first potential is missing": -199.7,
+            "that is how far it lies above the others, before the division": 1.0,
+            "that is its distance from the mean; now divide by the deviation": 0.98,
+            "that is 49; the deviation is a root": 49.0,
+            "the others count as well: the mean lies 1/50 above 200": 50**0.5,
+            "that is the deviation itself": 0.14,
+        },
+        atol=1e-6,
+    ),
+    "10.4": Exercise(
+        solution=surprises,
+        cases=lambda: [
+            (np.array([1.0, 2.0, -3.0]), np.array([5.0, 0.5, 1.0])),
+            (np.array([2.0]), np.array([-1.5])),
+            (np.array([0.0, 1.0, 0.5, 4.0]), np.array([0.3, -2.0, 1.5, 0.7])),
+        ],
+        wrong={
+            "that is the function as it stands: the last step looks at the first value": rolled,
+            "after the end nothing is left; the last value does not go on": stays,
+            "the other way round: what comes next, minus what was expected": backwards,
+            "the reward of the step is missing": unpaid,
         },
     ),
 }

@@ -1,0 +1,117 @@
+"""Exercises of notebook 11: a Gaussian's log-density, GAE backwards, a potential left over."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit.checks import Exercise
+
+HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+
+
+def logp(mean, log_std, action):
+    eps = (action - mean) / np.exp(log_std)
+    return -(0.5 * eps**2 + log_std + HALF_LOG_2PI).sum()
+
+
+def logp_without_log_std(mean, log_std, action):
+    return logp(mean, log_std, action) + log_std.sum()
+
+
+def logp_without_constant(mean, log_std, action):
+    return logp(mean, log_std, action) + HALF_LOG_2PI * len(mean)
+
+
+def logp_mean(mean, log_std, action):
+    return logp(mean, log_std, action) / len(mean)
+
+
+def logp_sigma_is_log_std(mean, log_std, action):
+    eps = (action - mean) / log_std
+    return -(0.5 * eps**2 + log_std + HALF_LOG_2PI).sum()
+
+
+def gae(rewards, values, last_value, terminated, gamma, lam):
+    return gae_towards(rewards, values, 0.0 if terminated else last_value, gamma, lam)
+
+
+def gae_towards(rewards, values, beyond, gamma, lam):
+    advantages, A = rewards + gamma * np.append(values[1:], beyond) - values, 0.0
+    for t in reversed(range(len(rewards))):
+        advantages[t] = A = advantages[t] + gamma * lam * A
+    return advantages
+
+
+def gae_merged(rewards, values, last_value, terminated, gamma, lam):
+    return gae_towards(rewards, values, 0.0, gamma, lam)
+
+
+def gae_always_beyond(rewards, values, last_value, terminated, gamma, lam):
+    return gae_towards(rewards, values, last_value, gamma, lam)
+
+
+def gae_lambda_alone(rewards, values, last_value, terminated, gamma, lam):
+    beyond = 0.0 if terminated else last_value
+    advantages, A = rewards + gamma * np.append(values[1:], beyond) - values, 0.0
+    for t in reversed(range(len(rewards))):
+        advantages[t] = A = advantages[t] + lam * A
+    return advantages
+
+
+def surprises(rewards, values, last_value, terminated, gamma, lam):
+    return gae(rewards, values, last_value, terminated, gamma, 0.0)
+
+
+def gae_target(rewards, values, last_value, terminated, gamma, lam):
+    return gae(rewards, values, last_value, terminated, gamma, lam) + values
+
+
+def episodes():
+    rewards, values = np.array([1.0, 2.0, 3.0]), np.array([0.5, 1.0, -1.0])
+    return [
+        (rewards.copy(), values.copy(), 7.0, True, 0.5, 0.5),
+        (rewards.copy(), values.copy(), 2.0, False, 0.5, 0.5),
+        (np.array([-1.0, -1.0, 4.0, 2.0]), np.array([0.3, -2.0, 1.5, 0.7]), -3.0, False, 0.9, 0.8),
+    ]
+
+
+EXERCISES = {
+    "11.1": Exercise(
+        solution=logp,
+        cases=lambda: [
+            (np.array([1.0]), np.array([-0.5]), np.array([2.0])),
+            (np.array([0.3, -1.0, 2.0]), np.array([0.4, -0.2, 0.1]), np.array([1.0, 0.5, 1.5])),
+        ],
+        wrong={
+            "log σ itself is missing: a narrow bell is a high bell": logp_without_log_std,
+            "the constant ½ log 2π is missing, once for each axis; gradients do not notice, "
+            "densities do": logp_without_constant,
+            "add over the axes; a mean is one more hidden factor": logp_mean,
+            "log_std is the logarithm: σ = exp(log_std)": logp_sigma_is_log_std,
+            "the sign: this is minus the log-density": lambda *args: -logp(*args),
+        },
+    ),
+    "11.2": Exercise(
+        solution=gae,
+        cases=episodes,
+        wrong={
+            "the time limit is treated like a true end; after truncation the next value is "
+            "last_value": gae_merged,
+            "after a true end there is nothing: last_value counts only after truncation": (
+                gae_always_beyond
+            ),
+            "the memory is γλ, not λ alone": gae_lambda_alone,
+            "these are the surprises δ_t; now A_t = δ_t + γλ A_{t+1}": surprises,
+            "this is the critic's target A_t + V(s_t); the advantage leaves V(s_t) off": gae_target,
+        },
+    ),
+    "11.3": Exercise(
+        solution=-198.7,
+        wrong={
+            "that is the faithful one, with 0 at the limit; here the potential was left over": -199,
+            "that is the unshaped return": -200,
+            "the first potential is subtracted, and it is −1": -200.7,
+            "the first potential is missing": -199.7,
+        },
+    ),
+}
