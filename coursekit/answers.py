@@ -143,21 +143,19 @@ def even(answers: Answers, stop: float = 1 / 3) -> Array:
     return theta
 
 
-def pi(answers: Answers, theta: Array) -> Array:
-    """π(token|context) (S, V); the first token is never a stop. ValueError: θ of another shape."""
-    theta = guards.finite("theta", theta)
-    if theta.shape != (answers.rows, answers.vocabulary):
-        need = (answers.rows, answers.vocabulary)
+def log_pi(answers: Answers, theta: Array) -> Array:
+    """log π(token|context) (S, V); −∞ for a stop as the first token. ValueError: θ not (S, V)."""
+    theta, need = guards.finite("theta", theta), (answers.rows, answers.vocabulary)
+    if theta.shape != need:
         raise ValueError(f"theta has shape {theta.shape}; these answers need {need}")
-    table = mdp.softmax(theta)
-    table[answers.start] = np.append(mdp.softmax(theta[answers.start, :-1]), 0.0)
+    table = mdp.log_softmax(theta)
+    table[answers.start] = np.append(mdp.log_softmax(theta[answers.start, :-1]), -np.inf)
     return table
 
 
 def logp(answers: Answers, theta: Array) -> Array:
     """log π of every token, 0 in padding; (N, T)."""
-    chosen = pi(answers, theta)[answers.contexts, answers.tokens]
-    return np.log(np.where(answers.mask, chosen, 1.0))
+    return np.where(answers.mask, log_pi(answers, theta)[answers.contexts, answers.tokens], 0.0)
 
 
 def probability(answers: Answers, theta: Array) -> Array:
@@ -167,7 +165,7 @@ def probability(answers: Answers, theta: Array) -> Array:
 
 def token_scores(answers: Answers, theta: Array) -> Array:
     """∇_θ log π of every token, 0 in padding; (S, V, N, T)."""
-    table = pi(answers, theta)
+    table = np.exp(log_pi(answers, theta))
     here = answers.contexts == np.arange(answers.rows)[:, None, None, None]
     taken = answers.tokens == np.arange(answers.vocabulary)[:, None, None]
     return (here & answers.mask) * (taken - table[:, :, None, None])
@@ -175,7 +173,7 @@ def token_scores(answers: Answers, theta: Array) -> Array:
 
 def scores(answers: Answers, theta: Array) -> Array:
     """z = ∇_θ log P(answer), the sum over its tokens; (S, V, N)."""
-    table = pi(answers, theta)
+    table = np.exp(log_pi(answers, theta))
     z, index = np.zeros((*table.shape, len(answers.tokens))), np.arange(len(answers.tokens))
     for row, token, real in zip(answers.contexts.T, answers.tokens.T, answers.mask.T, strict=True):
         z[row, :, index] -= table[row] * real[:, None]
@@ -190,6 +188,15 @@ def gradient(answers: Answers, theta: Array, values: Array) -> Array:
     """
     weighted = guards.finite("values", values) * probability(answers, theta)
     return np.moveaxis(scores(answers, theta) @ np.moveaxis(weighted, -1, 0), (0, 1), (-2, -1))
+
+
+def together(fields: Array) -> Array:
+    """The field of P prompts, drawn evenly, in a table that they share and one that each adds.
+
+    The logits of prompt x are θ + θ_x, so the shared part of the gradient is the prompts' mean and
+    each own part its 1/P; (P, S, V) -> (P + 1, S, V).
+    """
+    return np.concatenate([fields.mean(0, keepdims=True), fields / len(fields)])
 
 
 # The table of answer weights: an estimator Σ_i c_i z_i has the expectation Σ_y P(y) w(y) z(y).

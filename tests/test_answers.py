@@ -92,6 +92,29 @@ def test_the_gradient_of_an_expectation_is_its_numerical_gradient():
     np.testing.assert_allclose((field * step).sum((1, 2)), (up - down) / 2, atol=1e-13)
 
 
+def test_together_is_the_gradient_in_the_shared_table_and_in_each_prompts_own():
+    model = an.every_answer("bigram", 3)
+    tables = np.random.default_rng(4).normal(size=(4, 3, 3))  # shared, then three of their own
+
+    def J(tables):
+        parts = zip(an.PROMPTS.values(), tables[1:], strict=True)
+        return np.mean([an.probability(model, tables[0] + own) @ f(model) for f, own in parts])
+
+    parts = zip(an.PROMPTS.values(), tables[1:], strict=True)
+    each = np.array([an.gradient(model, tables[0] + own, f(model)) for f, own in parts])
+    step = np.random.default_rng(5).normal(size=tables.shape) * 1e-5
+    by_difference = (J(tables + step) - J(tables - step)) / 2
+    assert (an.together(each) * step).sum() == pytest.approx(by_difference, abs=1e-13)
+
+
+def test_a_policy_that_is_all_but_certain_has_finite_log_probabilities():
+    model = an.every_answer("bigram", 4)
+    theta = np.zeros((3, 3))
+    theta[:, 0] = 900.0
+    assert np.isfinite(an.logp(model, theta)).all()
+    assert an.probability(model, theta)[an.text(model).index("aaaa")] == pytest.approx(1)
+
+
 def test_it_is_the_process_of_the_course_where_that_can_say_it():
     """*position*, T = 2: a FiniteMDP with a state for each place; stop and cut-off both end it."""
     model = an.every_answer("position", 3)
@@ -182,7 +205,7 @@ def test_angles():
         (lambda: an.every_answer(limit=2.0), "limit 2.0 must be a whole number"),
         (lambda: an.every_answer(limit=17), "make 262,142 answers; lower either"),
         (lambda: an.even(an.every_answer(), 0), "stop 0 must lie strictly between 0 and 1"),
-        (lambda: an.pi(an.every_answer(), np.zeros((2, 3))), "these answers need (3, 3)"),
+        (lambda: an.log_pi(an.every_answer(), np.zeros((2, 3))), "these answers need (3, 3)"),
         (lambda: an.law(np.ones(1), np.array([[0.5]]), 2), "give whole numbers, 0 or above"),
         (lambda: an.law(np.ones(1), np.array([[-1]]), 2), "give whole numbers, 0 or above"),
         (lambda: an.law(np.ones(1), np.array([[1]]), -1), "law of -1 draws"),
