@@ -21,9 +21,13 @@ def check() -> None:
 
 
 def needed() -> list[str]:
-    """What the installed coursekit declares, without its extras; itself where it is not there."""
+    """What the installed coursekit asks for by itself and for the course, each name once.
+
+    Itself where it is not there.
+    """
     try:
-        lines = [line for line in requires("coursekit") or [] if "extra ==" not in line]
+        lines = requires("coursekit") or []
     except PackageNotFoundError:
         return ["an installed coursekit"]  # no module has that name: it is missing
-    return [re.match(r"[\w.-]+", line).group() for line in lines]
+    here = [line for line in lines if not re.search(r"extra == .(?!course\b)", line)]
+    return list(dict.fromkeys(re.match(r"[\w.-]+", line).group() for line in here))

@@ -3,6 +3,12 @@
 import contextlib
 import io
 import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -340,13 +346,79 @@ def test_a_kernel_that_dies_is_a_row_and_not_a_traceback(idle, monkeypatch, caps
     assert capsys.readouterr().out.endswith("01_good: RuntimeError: Kernel died\n")
 
 
+WAITING = """
+from pathlib import Path
+from coursekit.publish import execute
+import sys
+execute.NOTEBOOKS = execute.ROOT = Path(sys.argv[1])
+sys.exit(execute.execute([]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_request_to_end_ends_the_run_and_its_kernel_and_not_one_notebook(
+    number, status, tmp_path
+):
+    waits = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    write(tmp_path / "01_waits.ipynb", {"waits": waits})
+    write(tmp_path / "02_next.ipynb", {"next": "open('next', 'w').close()"})
+    before = (tmp_path / "01_waits.ipynb").read_bytes()
+    words = [sys.executable, "-c", WAITING, str(tmp_path)]
+    ends = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, cwd=Path(publish.__file__).parents[2], **ends) as process:
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            assert process.poll() is None, process.stderr.read()
+        process.send_signal(number)
+        said = process.communicate(timeout=60)
+    assert process.returncode == status, said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert not (tmp_path / "next").exists()
+    assert "Traceback" not in said[1]
+    assert (tmp_path / "01_waits.ipynb").read_bytes() == before
+
+
+def test_a_notebook_that_can_not_be_written_to_its_end_stays_as_it_was(idle, tmp_path, monkeypatch):
+    before = (tmp_path / "01_good.ipynb").read_bytes()
+
+    def full(notebook, file):
+        Path(file).write_text("{half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(publish.nbformat, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        publish.execute(["01"])
+    assert (tmp_path / "01_good.ipynb").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "01_good.ipynb",
+        "02_failing.ipynb",
+        "build",
+    ]
+
+
 def test_the_course_itself_is_found_where_nothing_is_named():
     assert publish.find([]) == sorted(Path(publish.ROOT, "notebooks").glob("*.ipynb")) != []
+
+
+def test_what_was_run_is_said_by_its_names_and_versions():
+    system, python, torch, *others = publish.versions().split(", ")
+    assert (system, python) == (platform.system(), f"Python {platform.python_version()}")
+    assert torch.startswith("PyTorch 2.")
+    assert [other.split()[0] for other in others] == ["NumPy", "Gymnasium", "numba"]
+    number = r"\d+(\.\d+)+\S*"
+    line = (
+        rf"<!-- run -->\w+, Python {number}, PyTorch {number}, NumPy {number}, Gymnasium {number}, "
+    )
+    readme = Path(publish.ROOT, "README.md").read_text(encoding="utf-8")
+    assert re.search(rf"{line}numba {number}<!-- /run -->", readme)
 
 
 def test_the_front_page_gets_the_numbers_and_the_picture_of_a_full_run(tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
     before = "a <!-- verified -->old<!-- /verified --> b ![old](notebooks/stop_or_walk.png) c"
+    before += " <!-- run -->old<!-- /run -->"
     readme.write_text(before, "utf-8")
     shown = nbformat.v4.new_output(
         "display_data", {"text/html": '<img alt="p &lt; 3" src="x;base64,UE5H">'}
@@ -359,5 +431,6 @@ def test_the_front_page_gets_the_numbers_and_the_picture_of_a_full_run(tmp_path,
     publish.front_page([{"equations": 3, "claims": 2}, {"equations": 4, "claims": 0}])
     line = "7 equations and 2 claims in 2 notebooks"
     after = f"a <!-- verified -->{line}<!-- /verified --> b ![p < 3](notebooks/stop_or_walk.png) c"
+    after += f" <!-- run -->{publish.versions()}<!-- /run -->"
     assert readme.read_text("utf-8") == after
     assert (tmp_path / "stop_or_walk.png").read_bytes() == b"PNG"

@@ -19,11 +19,18 @@ FIRST = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
 
 def declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [re.match(r"[\w-]+", line).group() for line in project["dependencies"]]
+    lines = project["dependencies"] + project["optional-dependencies"]["course"]
+    return sorted({re.match(r"[\w-]+", line).group() for line in lines})
 
 
-def test_it_looks_for_all_that_is_declared():
-    assert sorted(ready.needed()) == sorted(declared())
+def test_it_looks_for_all_that_the_course_declares():
+    assert sorted(ready.needed()) == declared()
+
+
+def test_it_looks_for_nothing_that_another_extra_declares(monkeypatch):
+    lines = ["a>=1", 'a<2,>=1; extra == "course"', "b.c ; extra == 'course'", 'd; extra == "test"']
+    monkeypatch.setattr(ready, "requires", lambda name: [*lines, 'e; extra == "courses2"'])
+    assert ready.needed() == ["a", "b.c"]
 
 
 def test_it_says_that_all_is_there(capsys):

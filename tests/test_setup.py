@@ -10,15 +10,17 @@ import signal
 import subprocess
 import sys
 import tomllib
-import venv
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from flit_core import buildapi
 
 from coursekit import __main__ as entry
+from coursekit import __version__, install
 from coursekit.publish import bench
 from coursekit.publish import execute as publish
 
@@ -47,7 +49,7 @@ def bounds(requirements):
 
 def test_environment_yml_names_the_five_packages_with_the_bounds_of_pyproject():
     named = bounds(line for line in conda()[:-1] if not re.match(r"python=|pip$", line))
-    declared = bounds(project()["dependencies"])
+    declared = bounds(project()["optional-dependencies"]["course"])
     assert named == {name: declared[name] for name in NAMED}
 
 
@@ -57,7 +59,7 @@ def test_environment_yml_writes_python_with_one_equals_sign_for_repo2docker():
 
 def test_environment_yml_installs_the_rest_from_pyproject():
     assert "pip" in conda()
-    assert conda()[-1] == {"pip": ["-e .[test]"]}
+    assert conda()[-1] == {"pip": ["-e .[course,test]"]}
 
 
 def test_the_oldest_python_is_the_same_in_pyproject_and_in_the_start_up():
@@ -78,6 +80,21 @@ def test_ci_runs_the_test_command_of_the_readme_and_nothing_else():
     ]
 
 
+def test_the_wheel_holds_the_package_and_nothing_of_the_notebooks(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with zipfile.ZipFile(tmp_path / buildapi.build_wheel(str(tmp_path))) as wheel:
+        held = set(wheel.namelist())
+        said = {Path(name).name: wheel.read(name).decode() for name in held if "dist-info" in name}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "coursekit").rglob("*.py")}
+    assert {name for name in held if ".dist-info/" not in name} == modules
+    assert set(said) == {"METADATA", "RECORD", "WHEEL", "LICENSE", "entry_points.txt"}
+    head = said["METADATA"].split("\n\n")[0]
+    assert f"Version: {__version__}\n" in head
+    assert "License-Expression: BSD-3-Clause AND CC-BY-4.0\n" in head
+    needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", head, flags=re.MULTILINE)
+    assert sorted(needed) == ["numpy", "torch"]
+
+
 def test_nothing_else_lies_at_the_top_of_the_repository():
     if not (ROOT / ".git").exists():
         pytest.skip("not a git clone, so what belongs to the repository is unknown")
@@ -93,16 +110,6 @@ def test_an_old_python_can_read_the_file_that_tells_it_so(name):
     ast.parse((ROOT / "coursekit" / name).read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
-def test_importing_the_package_takes_at_most_a_tenth_of_a_second_and_brings_nothing():
-    code = (
-        "import sys, time; start = time.perf_counter(); import coursekit;"
-        "print(time.perf_counter() - start, 'numpy' in sys.modules)"
-    )
-    words = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split()
-    assert float(words[0]) <= 0.1
-    assert words[1] == "False"
-
-
 # Installing
 
 
@@ -110,21 +117,34 @@ def test_importing_the_package_takes_at_most_a_tenth_of_a_second_and_brings_noth
 def calls(tmp_path, monkeypatch):
     """An empty clone and a bare Python; the programs that would have been started."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    python = tmp_path / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-    def create(builder, folder):
-        python.parent.mkdir(parents=True)
-        python.touch()
-
     made = []
-    monkeypatch.setattr(entry, "ROOT", tmp_path)
-    monkeypatch.setattr(entry, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(entry, "complete", lambda: False)
-    monkeypatch.setattr(entry, "call", lambda words: made.append([str(w) for w in words]) or 0)
-    monkeypatch.setattr(venv.EnvBuilder, "create", create)
+
+    def run(words, cwd=None, inherit=None):
+        made.append([str(word) for word in words])
+        if made[-1][1:3] == ["-m", "venv"]:
+            install.inside().parent.mkdir(parents=True)
+            install.inside().touch()
+        return 0, 0
+
+    for module in (entry, install):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(install, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(install, "complete", lambda: False)
+    monkeypatch.setattr(install, "run", run)
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     monkeypatch.delenv("CONDA_PREFIX", raising=False)
     return made
+
+
+def fails(program, status, arrived=0):
+    """As ``calls.run`` for a program that ends so; the words of ``python -m`` name it."""
+    real = install.run
+
+    def run(words, cwd=None, inherit=None):
+        done = real(words, cwd, inherit)
+        return (status, arrived) if words[2] == program else done
+
+    return run
 
 
 def err(capsys):
@@ -136,93 +156,144 @@ def err(capsys):
 
 def test_a_bare_python_makes_venv_installs_the_extras_and_goes_on_in_there(calls):
     assert entry.main(["test", "-k", "a b"]) == 0
-    pip, again = calls
+    made, pip, again = calls
+    assert made == [sys.executable, "-m", "venv", str(install.VENV)]
     assert pip[0] == again[0]
-    assert Path(again[0]).is_relative_to(entry.VENV)
+    assert Path(again[0]).is_relative_to(install.VENV)
     assert pip[1:4] == ["-m", "pip", "install"]
-    assert pip[-2:] == ["--editable", f"{entry.ROOT}[test]"]
+    assert pip[-2:] == ["--editable", f"{install.ROOT}[course,test]"]
     assert again[1:] == ["-m", "coursekit", "test", "-k", "a b"]
 
 
 def test_a_stamp_means_no_second_installation(calls):
-    python = entry.prepare()
+    python = install.prepare()
     calls.clear()
-    assert entry.prepare() == python
+    assert install.prepare() == python
     assert calls == []
 
 
 def test_a_stamp_without_its_python_is_not_trusted(calls):
-    Path(entry.prepare()).unlink()
-    entry.prepare()
-    assert len(calls) == 2
+    Path(install.prepare()).unlink()
+    install.prepare()
+    assert [words[2] for words in calls] == ["venv", "pip"] * 2
 
 
 def test_a_comment_in_pyproject_installs_nothing(calls):
-    entry.prepare()
+    install.prepare()
     with (entry.ROOT / "pyproject.toml").open("a") as file:
         file.write("# changed\n")
-    entry.prepare()
-    assert len(calls) == 1
+    install.prepare()
+    assert len(calls) == 2
 
 
 def test_a_complete_venv_that_was_made_by_hand_is_kept(calls, monkeypatch):
-    entry.VENV.mkdir()
-    monkeypatch.setattr(sys, "prefix", str(entry.VENV))
-    monkeypatch.setattr(entry, "complete", lambda: True)
-    assert entry.prepare() == sys.executable
-    assert entry.stamp().exists()
+    install.VENV.mkdir()
+    monkeypatch.setattr(sys, "prefix", str(install.VENV))
+    monkeypatch.setattr(install, "complete", lambda: True)
+    assert install.prepare() == sys.executable
+    assert install.stamp().exists()
 
 
 def test_what_is_installed_from_inside_the_venv_is_stamped_too(calls, monkeypatch):
-    entry.VENV.mkdir()
-    monkeypatch.setattr(sys, "prefix", str(entry.VENV))
-    assert entry.prepare() == sys.executable
+    install.VENV.mkdir()
+    monkeypatch.setattr(sys, "prefix", str(install.VENV))
+    assert install.prepare() == sys.executable
     assert len(calls) == 1
-    assert entry.stamp().exists()
+    assert install.stamp().exists()
 
 
 def test_who_comes_second_waits_and_finds_the_installation_done(calls, capsys, monkeypatch):
-    (entry.ROOT / "build").mkdir()
-    with open(entry.ROOT / "build" / "install.lock", "w") as first:
-        assert entry.locked(first)
+    (install.ROOT / "build").mkdir()
+    with open(install.ROOT / "build" / "install.lock", "w") as first:
+        assert install.locked(first)
 
         def finish(seconds):  # while the second one sleeps, the first one makes .venv, and ends
-            venv.EnvBuilder().create(entry.VENV)
-            entry.stamp().touch()
+            install.inside().parent.mkdir(parents=True)
+            install.inside().touch()
+            install.mark()
             first.close()
 
-        monkeypatch.setattr(entry.time, "sleep", finish)
-        assert Path(entry.prepare()).exists()
+        monkeypatch.setattr(install.time, "sleep", finish)
+        assert Path(install.prepare()).exists()
     assert "Another command is installing here" in capsys.readouterr().out
     assert calls == []
 
 
 def test_who_comes_alone_does_not_wait(calls, capsys, monkeypatch):
-    monkeypatch.setattr(entry.time, "sleep", lambda seconds: pytest.fail("it waited"))
-    entry.prepare()
-    entry.prepare()  # the lock was given back
+    monkeypatch.setattr(install.time, "sleep", lambda seconds: pytest.fail("it waited"))
+    install.prepare()
+    install.prepare()  # the lock was given back
     assert "Another" not in capsys.readouterr().out
 
 
 def test_other_requirements_start_clean(calls):
-    entry.prepare()
-    old = entry.stamp()
-    (entry.VENV / "rest of the old one").touch()
+    install.prepare()
+    old = install.stamp()
+    (install.VENV / "rest of the old one").touch()
     project = entry.ROOT / "pyproject.toml"
     project.write_text(project.read_text(encoding="utf-8").replace("tqdm>=", "tqdm>"), "utf-8")
-    entry.prepare()
-    assert len(calls) == 2
-    assert entry.stamp().exists()
+    install.prepare()
+    assert len(calls) == 4
+    assert install.stamp().exists()
     assert not old.exists()
-    assert not (entry.VENV / "rest of the old one").exists()
+    assert not (install.VENV / "rest of the old one").exists()
 
 
 def test_a_failed_installation_names_the_network_and_leaves_no_stamp(calls, monkeypatch, capsys):
-    monkeypatch.setattr(entry, "call", lambda words: calls.append(words) or 1)
+    monkeypatch.setattr(install, "run", fails("pip", 1))
     assert entry.main(["test"]) == 1
     assert "network" in err(capsys)
-    assert len(calls) == 1
-    assert not entry.stamp().exists()
+    assert not install.stamp().exists()
+
+
+@pytest.mark.parametrize("program", ["venv", "pip"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_installation_that_is_stopped_asks_for_no_network(
+    calls, monkeypatch, capsys, program, number, status
+):
+    monkeypatch.setattr(install, "run", fails(program, 1, number))
+    kind = KeyboardInterrupt if status == 130 else SystemExit  # 130: by __main__, as anywhere
+    with pytest.raises(kind, match=r"^$|^143$"):
+        entry.main(["test"])
+    assert capsys.readouterr().err == ""
+    assert calls[-1][2] == program
+    assert not install.stamp().exists()
+
+
+def test_a_clone_that_can_not_be_written_to_is_a_sentence(calls, capsys):
+    (install.ROOT / "build").write_text("in the way")
+    assert entry.main(["test"]) == 1
+    assert "nothing can be installed, for " in err(capsys)
+    assert calls == []
+
+
+def test_a_clone_that_can_not_be_written_to_and_has_all_needs_no_stamp(calls, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(install.VENV))  # which is not even a folder
+    monkeypatch.setattr(install, "complete", lambda: True)
+    assert install.prepare() == sys.executable
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file is handed on to a program on Windows")
+def test_pip_keeps_the_lock_where_its_parent_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    pip = "import sys; print('pip', flush=True); sys.stdin.read()"
+    parent = (
+        "import sys; from pathlib import Path; from coursekit import install\n"
+        f"install.ROOT = Path({str(tmp_path)!r})\n"
+        "with install.alone() as lock:\n"
+        f"    install.uninterrupted([sys.executable, '-c', {pip!r}], lock)"
+    )
+    ends = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT, **ends) as process:
+        assert process.stdout.readline() == b"pip\n"
+        process.kill()
+        process.wait()
+        with open(tmp_path / "build" / "install.lock", "w") as lock:
+            assert not install.locked(lock)
+            process.stdin.close()  # pip ends
+            assert process.stdout.read() == b""
+            while not install.locked(lock):  # what is left of a process that ends
+                pass
 
 
 def test_a_python_without_ensurepip_names_the_debian_package(calls, monkeypatch, capsys):
@@ -233,20 +304,56 @@ def test_a_python_without_ensurepip_names_the_debian_package(calls, monkeypatch,
 
 
 def test_a_venv_that_can_not_be_replaced_is_a_sentence(calls, capsys):
-    entry.VENV.write_text("a file, where a folder should be")
+    install.VENV.write_text("a file, where a folder should be")
     assert entry.main(["test"]) == 1
     assert ".venv can not be made: " in err(capsys)
     assert calls == []
 
 
-def test_a_pip_that_can_not_be_put_into_the_venv_is_a_sentence(calls, monkeypatch, capsys):
-    def fails(builder, folder):
-        raise subprocess.CalledProcessError(1, "ensurepip")
-
-    monkeypatch.setattr(venv.EnvBuilder, "create", fails)
+def test_a_venv_that_fails_is_a_sentence(calls, monkeypatch, capsys):
+    monkeypatch.setattr(install, "run", fails("venv", 1))
     assert entry.main(["test"]) == 1
-    assert ".venv can not be made: Command 'ensurepip' returned" in err(capsys)
-    assert calls == []
+    assert "the message of Python's venv stands above" in err(capsys)
+    assert [words[2] for words in calls] == ["venv"]
+
+
+def test_a_torch_that_is_newer_than_the_bound_of_set_up_is_never_downgraded(calls, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", "/somewhere/else")  # an active environment
+    there = {"torch": "2.15.0+cu130", "numpy": "2.4.6"}
+    monkeypatch.setattr(
+        install, "distribution", lambda name: SimpleNamespace(version=there.get(name, "1.0"))
+    )
+    install.prepare()
+    (pip,) = calls
+    asked = pip[pip.index("--editable") + 1 :]
+    assert asked[0] == f"{install.ROOT}[test]"
+    course = project()["optional-dependencies"]["course"]
+    assert asked[1:] == [line for line in course if not line.startswith("torch")]
+    assert len(asked) == len(course)
+
+
+@pytest.mark.parametrize(
+    ("version", "newer"),
+    [
+        *((version, True) for version in ("2.15.0", "2.14.0", "2.14", "3.0", "2.15.0.dev1+cpu")),
+        *((version, False) for version in ("2.13.0+cpu", "2.6.0", "2.9.1", "1.14.9", "")),
+    ],
+)
+def test_newer_is_what_has_reached_the_upper_bound(version, newer):
+    assert install.is_newer("torch>=2.6,<2.14", {"torch": version}) == newer
+    assert not install.is_newer("torch>=2.6", {"torch": version})
+    assert not install.is_newer("torch>=2.6,<2.14", {})
+
+
+def test_in_a_fresh_environment_there_is_nothing_to_keep(calls, monkeypatch):
+    monkeypatch.setattr(install, "distribution", lambda name: SimpleNamespace(version="9.0"))
+    install.prepare()  # the running Python has a newer torch; .venv will not
+    assert calls[1][-1] == f"{install.ROOT}[course,test]"
+
+
+def test_only_the_course_bounds_torch_from_above():
+    assert bounds(project()["dependencies"]) == {"numpy": ">=2.0", "torch": ">=2.6"}
+    assert bounds(project()["optional-dependencies"]["course"])["torch"].startswith(">=2.6,<")
 
 
 @pytest.mark.parametrize("kind", ["virtual", "conda"])
@@ -255,9 +362,9 @@ def test_an_active_environment_is_used_and_no_venv_is_made(calls, monkeypatch, k
         monkeypatch.setattr(sys, "prefix", "/somewhere/else")
     else:
         monkeypatch.setenv("CONDA_PREFIX", sys.prefix)
-    assert entry.prepare() == sys.executable
+    assert install.prepare() == sys.executable
     assert [words[0] for words in calls] == [sys.executable]
-    assert not entry.VENV.exists()
+    assert not install.VENV.exists()
 
 
 def test_a_folder_without_pyproject_is_a_sentence(calls, capsys):
@@ -280,41 +387,41 @@ def installed(monkeypatch):
         origin = f'{{"url": "{there.url}", "dir_info": {{"editable": {there.editable}}}}}'
         return SimpleNamespace(read_text=lambda _: origin)
 
-    monkeypatch.setattr(metadata, "distribution", distribution)
+    monkeypatch.setattr(install, "distribution", distribution)
     return there
 
 
 def test_complete_where_this_clone_and_all_it_needs_are_installed(installed):
-    assert entry.complete()
+    assert install.complete()
 
 
 @pytest.mark.parametrize("name", ["coursekit", "gymnasium", "pytest-xdist"])
 def test_not_complete_where_a_distribution_is_missing(installed, name):
     installed.missing.add(name)
-    assert not entry.complete()
+    assert not install.complete()
 
 
 def test_not_complete_where_a_dependency_was_declared_after_the_installation(
     installed, tmp_path, monkeypatch
 ):
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    text = text.replace("dependencies = [", 'dependencies = ["a-new-one>=1",', 1)
+    text = text.replace("dependencies = [", 'dependencies = ["a-new-one>=1", ', 1)
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(entry, "ROOT", tmp_path)
+    monkeypatch.setattr(install, "ROOT", tmp_path)
     installed.url = tmp_path.as_uri()
-    assert entry.complete()
+    assert install.complete()
     installed.missing.add("a-new-one")
-    assert not entry.complete()
+    assert not install.complete()
 
 
 def test_not_complete_where_coursekit_comes_from_another_clone(installed):
     installed.url = ROOT.with_name("another clone").as_uri()
-    assert not entry.complete()
+    assert not install.complete()
 
 
 def test_not_complete_where_coursekit_is_a_copy_that_edits_would_not_reach(installed):
     installed.editable = "false"
-    assert not entry.complete()
+    assert not install.complete()
 
 
 # The command line
@@ -324,8 +431,8 @@ def test_not_complete_where_coursekit_is_a_copy_that_edits_would_not_reach(insta
 def ready(monkeypatch):
     """All is installed; the programs that would have been started."""
     made = []
-    monkeypatch.setattr(entry, "prepare", lambda: sys.executable)
-    monkeypatch.setattr(entry, "call", lambda words: made.append([str(w) for w in words]) or 0)
+    monkeypatch.setattr(install, "prepare", lambda: sys.executable)
+    monkeypatch.setattr(install, "call", lambda words: made.append([str(w) for w in words]) or 0)
     return made
 
 
@@ -352,11 +459,40 @@ def test_an_option_that_lab_does_not_know_is_repeated_and_nothing_starts(ready, 
 
 
 def test_test_hands_all_arguments_to_pytest_in_their_order(ready):
-    words = ["-k", "a b", "tests/test_mdp.py", "-x", "-h", "--port", "3"]
+    words = ["-k", "a b", "tests/test_mdp.py", "tests", "-x", "-h", "--port", "3"]
     assert entry.main(["test", *words]) == 0
     assert ready[0][:3] == [sys.executable, "-m", "pytest"]
     assert ready[0][3:7] == ["-n", "2", "--dist", "loadfile"]  # a notebook's cells stay together
     assert ready[0][-len(words) :] == words
+    assert "not slow" not in ready[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["--fast"], ["tests"]),
+        (["-x", "--fast"], ["tests", "-x"]),
+        (["--fast", "tests/test_mdp.py", "-x"], ["tests/test_mdp.py", "-x"]),
+    ],
+)
+def test_fast_leaves_out_the_notebooks_and_what_is_slow(words, given, ready):
+    assert entry.main(["test", *words]) == 0
+    (found,) = ready
+    assert found[7:] == ["-m", "not slow", *given]
+
+
+@pytest.mark.parametrize(
+    ("words", "workers"),
+    [
+        (["tests/test_mdp.py"], "0"),
+        (["tests/test_mdp.py::test_x", "-x"], "0"),
+        (["tests"], "2"),
+        ([], "2"),
+    ],
+)
+def test_one_file_alone_starts_no_workers(words, workers, ready):
+    assert entry.main(["test", *words]) == 0
+    assert ready[0][3:5] == ["-n", workers]
 
 
 @pytest.mark.parametrize(
@@ -381,6 +517,17 @@ def test_lab_lets_root_in_and_says_so_for_nobody_else(user, allowed, ready, monk
     monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
     entry.main(["lab"])
     assert ("--allow-root" in ready[0]) == allowed
+
+
+@pytest.mark.slow
+def test_lab_fetches_no_news_and_looks_for_no_newer_version(ready):
+    from jupyterlab.handlers.announcements import NeverCheckForUpdate
+    from jupyterlab.labapp import LabApp
+
+    entry.main(["lab"])
+    app = LabApp()
+    app.parse_command_line([word for word in ready[0] if word.startswith("--LabApp")])
+    assert (app.news_url, app.check_for_updates_class) == (None, NeverCheckForUpdate)
 
 
 def test_lab_tries_port_8888_and_opens_a_browser_where_nothing_is_said(ready):
@@ -444,13 +591,13 @@ def test_an_error_of_execute_is_a_sentence(ready, capsys):
 
 
 def test_the_exit_status_is_that_of_the_program():
-    assert entry.call([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+    assert install.call([sys.executable, "-c", "raise SystemExit(7)"]) == 7
 
 
 def test_a_program_runs_at_the_top_of_the_project_wherever_one_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = f"import os; raise SystemExit(os.path.samefile(os.getcwd(), {str(ROOT)!r}) + 5)"
-    assert entry.call([sys.executable, "-c", code]) == 6
+    assert install.call([sys.executable, "-c", code]) == 6
 
 
 def test_the_exit_status_of_the_module_is_that_of_the_command(monkeypatch, capsys):
@@ -477,7 +624,7 @@ def test_ctrl_c_lets_the_program_end_in_its_own_way():
     )
     caller = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from coursekit.__main__ import call\n"
+        "from coursekit.install import call\n"
         f"sys.exit(call([sys.executable, '-c', {program!r}]))"
     )
     words = [sys.executable, "-c", caller]
@@ -496,7 +643,7 @@ def test_a_request_to_terminate_reaches_the_program():
         "print('ready', flush=True); time.sleep(20)"
     )
     caller = (
-        "import sys; from coursekit.__main__ import call\n"
+        "import sys; from coursekit.install import call\n"
         f"sys.exit(call([sys.executable, '-c', {program!r}]))"
     )
     words = [sys.executable, "-c", caller]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import html
 import json
 import os
+import platform
 import re
+import signal
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +99,11 @@ def read(path: Path) -> NotebookNode:
 
 
 def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
-    """Run one notebook and write it, unless it fails; a row of the summary."""
-    notebook, start, failed = read(path), time.perf_counter(), []
+    """Run one notebook and write it, unless it fails; a row of the summary.
+
+    Raises SystemExit, with the status that is usual for it, where a signal ends it.
+    """
+    notebook, start, failed, signals = read(path), time.perf_counter(), [], []
     stored = {cell.id: cell.get("outputs") for cell in notebook.cells}
     with tempfile.TemporaryDirectory() as temporary:
         report = Path(temporary) / "report.jsonl"
@@ -111,6 +119,7 @@ def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
                 resources={"metadata": {"path": str(NOTEBOOKS)}},
                 record_timing=False,
                 coalesce_streams=True,
+                on_notebook_start=lambda notebook: ends_at(signals, client),
                 on_cell_complete=lambda cell, cell_index: bar.update(),
                 on_cell_error=lambda cell, cell_index, execute_reply: failed.append(cell),
             )
@@ -121,9 +130,11 @@ def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
                 error = f"cell {failed[-1].id!r}: {problem.ename}: {problem.evalue}"
             except Exception as problem:  # a kernel that died, a cell that took too long
                 error = f"{type(problem).__name__}: {problem}"
+        if signals:
+            raise SystemExit(128 + signals[0])
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
     if error is None:
-        nbformat.write(clean(notebook, stored if keep else {}), target)
+        write(clean(notebook, stored if keep else {}), target)
     rows = [row for row in map(json.loads, lines) if row["holds"]]
     claims = [row for row in rows if row["kind"] == "claim"]
     finite = [row for row in claims if row["margin"] is not None and row["op"] != "=="]
@@ -138,6 +149,32 @@ def run(path: Path, target: Path, seed: int, keep: bool) -> dict[str, Any]:
         "error": error,
         "verified": rows,
     }
+
+
+def ends_at(signals: list[int], client: NotebookClient) -> None:
+    """Note in ``signals`` that Ctrl-C or a request to terminate came, and end the kernel, at once.
+
+    By itself nbclient ends the kernel, too, and the next notebook would begin.
+    """
+    loop, ending = asyncio.get_running_loop(), []
+
+    def end(number):
+        signals.append(number)
+        ending.append(loop.create_task(client.km.shutdown_kernel(now=True)))
+
+    with contextlib.suppress(NotImplementedError):  # Windows
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, end, number)
+
+
+def write(notebook: NotebookNode, target: Path) -> None:
+    """Write a notebook aside and rename it, so that no half of one is ever there."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        nbformat.write(notebook, aside)
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def clean(notebook: NotebookNode, stored: dict[str, Any]) -> NotebookNode:
@@ -163,16 +200,28 @@ def clean(notebook: NotebookNode, stored: dict[str, Any]) -> NotebookNode:
 def front_page(rows: list[dict[str, Any]]) -> None:
     """Write the numbers of this run, and the pictures with their alt text, for the README."""
     equations, claims = (sum(row[kind] for row in rows) for kind in ("equations", "claims"))
-    line = f"{equations} equations and {claims} claims in {len(rows)} notebooks"
+    lines = {
+        "verified": f"{equations} equations and {claims} claims in {len(rows)} notebooks",
+        "run": versions(),
+    }
     path = ROOT / "README.md"
-    marks = r"(<!-- verified -->).*?(<!-- /verified -->)"
-    text = re.sub(marks, rf"\g<1>{line}\g<2>", path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    for mark, line in lines.items():
+        marks = rf"(<!-- {mark} -->).*?(<!-- /{mark} -->)"
+        text = re.sub(marks, rf"\g<1>{line}\g<2>", text)
     for name, (notebook, cell) in PICTURES.items():
         alt, data = picture(NOTEBOOKS / notebook, cell)
         (NOTEBOOKS / name).write_bytes(data)
         shown = f"![{alt}](notebooks/{name})"
         text = re.sub(rf"!\[[^\]]*\]\(notebooks/{name}\)", lambda _, shown=shown: shown, text)
     path.write_text(text, encoding="utf-8")
+
+
+def versions() -> str:
+    """The system, Python and the libraries whose numbers the notebooks show."""
+    named = {"torch": "PyTorch", "numpy": "NumPy", "gymnasium": "Gymnasium", "numba": "numba"}
+    libraries = (f"{called} {version(name)}" for name, called in named.items())
+    return ", ".join([platform.system(), f"Python {platform.python_version()}", *libraries])
 
 
 def picture(path: Path, identity: str) -> tuple[str, bytes]:
