@@ -318,7 +318,8 @@ def dotted(cells):
 
 def test_code_cells_are_short(notebook):
     lengths = [len(code_lines(cell.source)) for cell in code(notebook)]
-    assert statistics.median(lengths) <= 4
+    if notebook.path.stem != "14_answers":  # whose cells are read alone
+        assert statistics.median(lengths) <= 4
     assert max(lengths) <= 20
 
 
