@@ -56,6 +56,7 @@ PUBLISHED = [
     "weigh-the-micro-batches",
     "divided-once-more",
     "gamma-to-the-t",
+    "action-components",
     "reward-one-step-late",
 ]
 REPOSITORY = r"([\w.-]+/[\w.-]+)"
