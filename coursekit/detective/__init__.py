@@ -19,6 +19,12 @@ from coursekit.detective import loss as of_loss
 from coursekit.detective.finding import Finding
 from coursekit.detective.logits import audit_gradient
 from coursekit.detective.loss import audit
+from coursekit.detective.tokens import (
+    audit_accumulation,
+    audit_advantages,
+    audit_tokens,
+    takes_tokens,
+)
 from coursekit.detective.update import audit_update
 
 __all__ = [
@@ -26,7 +32,10 @@ __all__ = [
     "assert_is",
     "assert_policy_gradient",
     "audit",
+    "audit_accumulation",
+    "audit_advantages",
     "audit_gradient",
+    "audit_tokens",
     "audit_update",
     "example",
 ]
@@ -71,16 +80,17 @@ def assert_policy_gradient(loss: Callable[..., Any], allow: Sequence[str] = ()) 
 
 
 def assert_is(
-    loss: Callable[..., Any], names: Sequence[str], audit: Callable[..., Finding] = audit
+    loss: Callable[..., Any], names: Sequence[str], audit: Callable[..., Finding] | None = None
 ) -> None:
     """AssertionError with the finding, unless its names are just these, in any order.
 
-    It pins a choice: ``assert_is(loss, ("step_mean",))``, or of another place
-    ``assert_is(step, ("sum",), audit=audit_update)``. Raises ValueError for a name that no finding
-    of that place can have, and for none.
+    It pins a choice: ``assert_is(loss, ("step_mean",))``, of a loss of steps or of tokens, as its
+    parameters say; of another place ``assert_is(step, ("sum",), audit=audit_update)``. Raises
+    ValueError for a name that no finding of that place can have, and for none.
     """
     __tracebackhide__ = True
-    finding = audit(loss)
+    of_its_form = audit_tokens if takes_tokens(loss) else of_loss.audit
+    finding = (audit or of_its_form)(loss)
     names = _names("names", names, finding.said)
     if set(finding.names) != set(names):
         raise AssertionError(f"this is not {' + '.join(names)}\n{finding}")

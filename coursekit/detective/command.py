@@ -12,6 +12,7 @@ from typing import Any
 
 from coursekit import detective
 from coursekit.detective import asking
+from coursekit.detective.tokens import takes_tokens
 
 AUDITS = {  # the parameters, by which a function says what it is -> who looks at it
     ("logp", "rewards", "mask", "gamma"): "audit",
@@ -93,7 +94,8 @@ def chosen(place: str, function: Callable[..., Any]) -> Callable[..., Any]:
         given = ()
     known = {names: getattr(detective, audit, None) for names, audit in AUDITS.items()}
     said = next((names for names in known if given[: len(names)] == names), next(iter(AUDITS)))
-    trouble = asking.refused(function, "", len(said))
+    said = list(AUDITS)[-1] if takes_tokens(function) else said  # by any of the field's names
+    trouble = None if takes_tokens(function) else asking.refused(function, "", len(said))
     if not known[said] or (trouble and trouble[0] == "wrong_signature"):
         ways = " or ".join(f"({', '.join(names)})" for names, audit in known.items() if audit)
         raise ValueError(f"{place} takes ({', '.join(given)}); the detective calls {ways}")

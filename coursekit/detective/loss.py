@@ -17,6 +17,7 @@ from coursekit.detective import asking, known, matching
 from coursekit.detective.cases import Case, Casebook, casebook, with_junk
 from coursekit.detective.expectation import expected, in_words
 from coursekit.detective.finding import Finding
+from coursekit.detective.tokens import takes_tokens
 
 Array = np.ndarray
 ASKED_TWICE = ("no padding", "forty episodes")  # and the first batch
@@ -43,6 +44,9 @@ def audit(loss: Callable[..., Any]) -> Finding:
     −∂loss/∂log π of every real step: where it agrees on every step of every batch, two losses are
     one estimator, whatever the policy. After a loop of ``backward``, .grad is read.
     """
+    if takes_tokens(loss):
+        text = "its parameters are those of a loss of tokens: call audit_tokens"
+        return Finding(names=("wrong_signature",), ok=False, evidence=(text,))
     if trouble := asking.refused(loss, "loss(logp, rewards, mask, gamma)", 4):
         return Finding(names=trouble[:1], ok=False, evidence=trouble[1:])
     book, dtype = casebook(), torch.float64
