@@ -245,20 +245,43 @@ def by_listing(kinds: Classes, coefficients: Coefficients, group: int) -> Array:
     w_c = G · E[c_1 | answer 1 is of class c]; ``coefficients`` as in ``every_group``, and alike for
     all answers of a group. ValueError above 3,000,000 multisets.
     """
-    guards.count("group", group)
+    one, p = _with_others(kinds, coefficients, group, 1)
+    return group * one[..., 0] @ p
+
+
+def second_moments(kinds: Classes, coefficients: Coefficients, group: int) -> tuple[Array, Array]:
+    """E[c_1² | class of 1] (C,) and E[c_1 c_2 | classes of 1 and 2] (C, C), by listing.
+
+    With z the scores, E‖Σ c_i z_i‖² = G Σ_y P(y) own‖z_y‖² + G(G − 1) Σ_cd cross ∇P_c·∇P_d.
+    ValueError as for ``by_listing``, and for a group below 2.
+    """
+    if guards.is_whole(group) and group < 2:
+        raise ValueError(f"group {group} has no pairs; give 2 or more")
+    two, p = _with_others(kinds, coefficients, group, 2)
     C = len(kinds.probability)
-    if (total := C * math.comb(C + group - 2, group - 1)) > 3_000_000:
+    own, cross = two[..., 0] ** 2 @ p, (two[..., 0] * two[..., 1]) @ p
+    return own.reshape(C, C) @ kinds.probability, cross.reshape(C, C)
+
+
+def _with_others(
+    kinds: Classes, coefficients: Coefficients, group: int, known: int
+) -> tuple[Array, Array]:
+    """Coefficients (C^known, M, known) of the first ``known`` answers, every class for each, beside
+    each multiset (M) of the others, and the probability of that multiset (M,).
+    """
+    guards.count("group", group)
+    C, rest = len(kinds.probability), group - known
+    if (total := C**known * math.comb(C + rest - 1, rest)) > 3_000_000:
         raise ValueError(f"a group of {group} of {C} classes makes {total:,} multisets; too many")
-    listed = itertools.combinations_with_replacement(range(C), group - 1)
-    others = np.array(list(listed), dtype=int).reshape(-1, group - 1)
+    listed = itertools.combinations_with_replacement(range(C), rest)
+    others = np.array(list(listed), dtype=int).reshape(-1, rest)
     counts = (others[:, :, None] == np.arange(C)).sum(1)
     log_factorial = np.append(0.0, np.log(np.arange(1, group + 1)).cumsum())
-    ways = np.exp(log_factorial[group - 1] - log_factorial[counts].sum(-1))
-    p = np.round(ways) * np.prod(kinds.probability**counts, axis=-1)
-    first = np.repeat(np.arange(C), len(others))[:, None]
-    whole = np.hstack([first, np.tile(others, (C, 1))])
-    one = coefficients(kinds.reward[whole], kinds.length[whole])[:, 0]
-    return group * one.reshape(C, -1) @ p
+    ways = np.round(np.exp(log_factorial[rest] - log_factorial[counts].sum(-1)))
+    first = np.indices([C] * known).reshape(known, -1).T
+    index = np.hstack([np.repeat(first, len(others), axis=0), np.tile(others, (len(first), 1))])
+    c = coefficients(kinds.reward[index], kinds.length[index])[:, :known]
+    return c.reshape(len(first), -1, known), ways * np.prod(kinds.probability**counts, axis=-1)
 
 
 def law(p: Array, amounts: Array, times: int) -> Array:

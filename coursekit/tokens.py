@@ -89,12 +89,14 @@ def token_weights(reduction: losses.Reduction, mask: Array) -> Array:
     the reduction.
     """
     _answers("mask", mask, mask)
-    xp, real = _library(mask), mask * 1.0
+    real = mask * 1.0
     first = real * (real.cumsum(-1) == 1)
-    probes = [0 * first for _ in range(mask.shape[-2])]
-    for i, probe in enumerate(probes):
+    found = []
+    for i in range(mask.shape[-2]):
+        probe = first * 0.0
         probe[..., i, :] = first[..., i, :]
-    return xp.stack([reduction(probe, mask) for probe in probes], -1)
+        found.append(reduction(probe, mask))
+    return _library(mask).stack(found, -1)
 
 
 # From one reward an answer to its advantage. Each takes (rewards, group), rewards (…, B).

@@ -218,6 +218,30 @@ def test_what_is_refused(call, message):
         call()
 
 
+@pytest.mark.parametrize("group", [2, 3])
+def test_the_second_moment_of_an_estimator_is_that_of_all_groups(group):
+    model = an.every_answer("bigram", 3)
+    theta = theta_of(model)
+    R, n, p, z = (
+        an.no_b(model),
+        model.lengths,
+        an.probability(model, theta),
+        an.scores(model, theta),
+    )
+    of = coefficients("group_std", "tokens")
+    index = np.indices([len(p)] * group).reshape(group, -1).T
+    g = (z[:, :, index] * of(R[index], n[index])).sum(-1)
+    by_hand = (g**2).sum((0, 1)) @ p[index].prod(-1)
+    kinds = an.classes(model, theta, R)
+    own, cross = an.second_moments(kinds, of, group)
+    members = kinds.index == np.arange(len(own))[:, None]
+    dP = (z * p)[:, :, None] * members
+    dP = dP.sum(-1).reshape(9, -1)
+    pairs = group * (group - 1) * np.einsum("cd,kc,kd", cross, dP, dP)
+    alone = group * (p * own[kinds.index] * (z**2).sum((0, 1))).sum()
+    assert alone + pairs == pytest.approx(by_hand, abs=1e-13)
+
+
 def test_too_many_groups_are_refused():
     model = an.every_answer("bigram", 6)
     R, p = an.no_b(model), an.probability(model, theta_of(model))
@@ -226,3 +250,5 @@ def test_too_many_groups_are_refused():
     kinds = an.classes(model, theta_of(model), R)
     with pytest.raises(ValueError, match=r"a group of 20 of 10 classes makes [\d,]+ multisets"):
         an.by_listing(kinds, coefficients("none", "sum"), 20)
+    with pytest.raises(ValueError, match="group 1 has no pairs"):
+        an.second_moments(kinds, coefficients("none", "sum"), 1)
