@@ -273,8 +273,8 @@ def _with_others(
     C, rest = len(kinds.probability), group - known
     if (total := C**known * math.comb(C + rest - 1, rest)) > 3_000_000:
         raise ValueError(f"a group of {group} of {C} classes makes {total:,} multisets; too many")
-    listed = itertools.combinations_with_replacement(range(C), rest)
-    others = np.array(list(listed), dtype=int).reshape(-1, rest)
+    listed = list(itertools.combinations_with_replacement(range(C), rest))
+    others = np.array(listed, dtype=int).reshape(len(listed), rest)
     counts = (others[:, :, None] == np.arange(C)).sum(1)
     log_factorial = np.append(0.0, np.log(np.arange(1, group + 1)).cumsum())
     ways = np.round(np.exp(log_factorial[rest] - log_factorial[counts].sum(-1)))

@@ -145,8 +145,10 @@ def coefficients(advantage, divisor):
 
 @pytest.mark.parametrize("advantage", ["own_mean", "leave_one_out", "group_std", "none"])
 @pytest.mark.parametrize("divisor", ["own", "sum", "tokens"])
-@pytest.mark.parametrize("group", [2, 3])
+@pytest.mark.parametrize("group", [1, 2, 3])
 def test_listing_groups_and_listing_multisets_of_classes_agree(advantage, divisor, group):
+    if group == 1 and advantage in ("leave_one_out", "group_std"):
+        advantage = "own_mean"
     model = an.every_answer("bigram", 3)
     theta = theta_of(model)
     for reward in an.PROMPTS.values():
