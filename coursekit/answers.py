@@ -190,6 +190,16 @@ def gradient(answers: Answers, theta: Array, values: Array) -> Array:
     return np.moveaxis(scores(answers, theta) @ np.moveaxis(weighted, -1, 0), (0, 1), (-2, -1))
 
 
+def covariance_gradient(answers: Answers, theta: Array, a: Array, b: Array) -> Array:
+    """∇Cov(a, b) = ∇E[ab] − E[a]∇E[b] − E[b]∇E[a], of two values (N,) held fixed; (S, V).
+
+    ValueError where a value is not finite.
+    """
+    a, b = guards.finite("a", a), guards.finite("b", b)
+    p = probability(answers, theta)
+    return gradient(answers, theta, a * b - (p @ a) * b - (p @ b) * a)
+
+
 def together(fields: Array) -> Array:
     """The field of P prompts, drawn evenly, in a table that they share and one that each adds.
 
@@ -306,6 +316,26 @@ def law(p: Array, amounts: Array, times: int) -> Array:
             grown[at] += chance * total
         total = grown
     return total
+
+
+def tokens_law(p: Array, lengths: Array, count: int) -> Array:
+    """The law of the number of tokens of ``count`` independent answers; (N,), (N,) -> (N_max + 1,).
+
+    Entry N is the probability of exactly N tokens. ValueError as for ``law``.
+    """
+    one = np.bincount(lengths, weights=p)
+    return law(one, np.arange(len(one))[:, None], count)
+
+
+def pool_divisor(p: Array, lengths: Array, pool: int) -> Array:
+    """h(n) = E[m / (n + N)], N the tokens of m − 1 other answers, m the ``pool``; (N,) -> (N,).
+
+    What the score of an answer of n tokens is multiplied by in a mean over the tokens of m answers,
+    the others averaged out. ValueError for a pool that is no count.
+    """
+    guards.count("pool", pool)
+    others = tokens_law(p, lengths, pool - 1)
+    return pool * (others / (np.arange(len(others)) + lengths[:, None])).sum(-1)
 
 
 def angle(field: Array, other: Array) -> float:

@@ -176,6 +176,35 @@ def test_convolution_gives_the_same_token_mean(group):
     np.testing.assert_allclose(by_hand, listed, atol=1e-13)
 
 
+def test_the_gradient_of_a_covariance_is_its_numerical_gradient():
+    model = an.every_answer("bigram", 4)
+    theta, (a, b) = theta_of(model), np.random.default_rng(6).normal(size=(2, 30))
+    step = np.random.default_rng(7).normal(size=theta.shape) * 1e-5
+
+    def cov(theta):
+        p = an.probability(model, theta)
+        return p @ (a * b) - (p @ a) * (p @ b)
+
+    field = an.covariance_gradient(model, theta, a, b)
+    by_difference = (cov(theta + step) - cov(theta - step)) / 2
+    assert (field * step).sum() == pytest.approx(by_difference, abs=1e-13)
+
+
+@pytest.mark.parametrize("pool", [1, 2, 3])
+def test_the_divisor_of_a_pool_is_the_token_mean_of_all_groups(pool):
+    model = an.every_answer("bigram", 3)
+    p, n = an.probability(model, theta_of(model)), model.lengths
+    R = np.random.default_rng(8).normal(size=len(p))
+
+    def token_mean(rewards, lengths):
+        return rewards / lengths.sum(-1, keepdims=True)
+
+    listed = an.every_group(p, R, n, token_mean, pool)
+    np.testing.assert_allclose(R * an.pool_divisor(p, n, pool), listed, atol=1e-13)
+    law = an.tokens_law(p, n, pool)
+    assert law @ np.arange(len(law)) == pytest.approx(pool * (p @ n))
+
+
 def test_the_law_of_no_draw_is_certain_and_that_of_two_dice_is_known():
     assert an.law(np.array([1.0]), np.array([[3]]), 0).tolist() == [1]
     dice = an.law(np.full(6, 1 / 6), np.arange(1, 7)[:, None], 2)
@@ -211,6 +240,7 @@ def test_angles():
         (lambda: an.law(np.ones(1), np.array([[0.5]]), 2), "give whole numbers, 0 or above"),
         (lambda: an.law(np.ones(1), np.array([[-1]]), 2), "give whole numbers, 0 or above"),
         (lambda: an.law(np.ones(1), np.array([[1]]), -1), "law of -1 draws"),
+        (lambda: an.pool_divisor(np.ones(1), np.array([2]), 0), "pool 0 must be a whole number"),
         (lambda: an.angle(np.zeros(2), np.ones(2)), "make no angle"),
         (lambda: an.angle(np.ones(3), np.ones(2)), "make no angle"),
     ],

@@ -1,0 +1,211 @@
+"""Exercises of notebook 12: weights by hand, F_3, a limit of luck, left out twice, which pool."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit.checks import Exercise
+
+
+def some(draw, number=36, seed=12):
+    """``number`` argument tuples, drawn afresh from the same seed at every call."""
+    rng = np.random.default_rng(seed)
+    return [draw(rng) for _ in range(number)]
+
+
+def of_two(r, n, p):
+    return (1 - p) / n if r == 1 else -p / n
+
+
+def one_answer(rng):
+    return int(rng.integers(2)), int(rng.integers(1, 50)), float(rng.uniform())
+
+
+def limit(n_wrong, p):
+    q = 1 - p
+    return 0.4 * q / (0.15 * q - 0.1 * p + 0.6 * p / n_wrong)
+
+
+def luck(rng):  # no division by zero: .15 q > .1 p
+    return np.round(rng.uniform(1, 20, size=3), 2), float(np.round(rng.uniform(0, 0.55), 3))
+
+
+def a_group(rng):
+    G = int(rng.integers(2, 9))
+    rewards = rng.choice([0.0, 1.0, 2.5], size=G)
+    return rewards, rng.integers(1, 30, size=G)
+
+
+def twice(rewards, lengths):
+    rewards, lengths = np.asarray(rewards, float), np.asarray(lengths, float)
+    baseline = (rewards.sum() - rewards) / (len(rewards) - 1)
+    return (rewards - baseline) / (lengths.sum() - lengths)
+
+
+def own_mean(rewards):
+    return np.asarray(rewards, float) - np.mean(rewards)
+
+
+def others(values):
+    return np.sum(values) - np.asarray(values, float)
+
+
+def weights_of(lengths, m):
+    of_pool = np.asarray(lengths, float).reshape(-1, m).sum(1)
+    return np.repeat(m / len(lengths) / of_pool, m)
+
+
+def pools(lengths):
+    return [m for m in range(1, len(lengths) + 1) if len(lengths) % m == 0]
+
+
+def explains(weights, lengths, m):
+    return np.allclose(weights, weights_of(lengths, m), rtol=1e-9, atol=0)
+
+
+def pool(weights, lengths):
+    return next((m for m in pools(lengths) if explains(weights, lengths, m)), 0)
+
+
+def largest_pool(weights, lengths):
+    return max((m for m in pools(lengths) if explains(weights, lengths, m)), default=0)
+
+
+def a_reduction(rng):
+    B = int(rng.choice([4, 6, 8, 12]))
+    lengths = rng.integers(1, 9, size=B)
+    if rng.uniform() < 0.15:  # the sum: no pool
+        return np.full(B, 1 / B), lengths
+    return weights_of(lengths, int(rng.choice(pools(lengths)))), lengths
+
+
+EXERCISES = {
+    "12.1": Exercise(
+        solution=of_two,
+        cases=lambda: [(1, 3, 0.25), (0, 3, 0.25), (0, 1, 1.0), (1, 5, 0.0), *some(one_answer)],
+        wrong={
+            "the sign: a wrong answer is pushed down": lambda r, n, p: abs(of_two(r, n, p)),
+            "the chances are the wrong way round: a right answer needs a wrong neighbour": (
+                lambda r, n, p: p / n if r == 1 else -(1 - p) / n
+            ),
+            "the length is missing: GRPO divides each answer by its own tokens": (
+                lambda r, n, p: of_two(r, 1, p)
+            ),
+            "half of it: w adds up both places in the group, and the deviation is 1/2, not 1": (
+                lambda r, n, p: of_two(r, n, p) / 2
+            ),
+            "twice too much: each answer counts 1/G in the group": (
+                lambda r, n, p: of_two(r, n, p) * 2
+            ),
+            "the chance of a mixed group is in already: the other one's reward decides": (
+                lambda r, n, p: of_two(r, n, p) * 2 * p * (1 - p)
+            ),
+            "a unanimous group has no advantage": lambda r, n, p: (1 if r == 1 else -1) / n,
+        },
+    ),
+    "12.2": Exercise(
+        solution=lambda p: 2**0.5 * p,
+        cases=lambda: [(0.0,), (1.0,), (0.5,), *some(lambda rng: (float(rng.uniform()),))],
+        wrong={
+            "that is the slope F'; integrate it": lambda p: 2**0.5 + 0 * p,
+            "that is G = 2": lambda p: p,
+            "that is the limit for large G": lambda p: 2 * np.arcsin(p**0.5),
+            "the root is missing: k(G - k) = 2 stands under it": lambda p: 2 * p,
+            "the 1/G in front and the binomial 3 cancel; count them once": (
+                lambda p: 2**0.5 * p / 3
+            ),
+            "p + q = 1, not p q: the two terms add up to a constant": (
+                lambda p: 2**0.5 * (p**2 / 2 - p**3 / 3)
+            ),
+        },
+    ),
+    "12.3": Exercise(
+        solution=limit,
+        cases=lambda: [(8.0, 0.5), (np.array([4.0, 8.0, 16.0]), 0.4), (2.0, 0.0), *some(luck)],
+        wrong={
+            "this compares the two lengths of lucky alone; plain has a say": (
+                lambda n_wrong, p: 2 / 3 * (1 - p) / p * n_wrong if p else np.inf * n_wrong
+            ),
+            "p and q are exchanged: a right answer has the advantage 1 - p": (
+                lambda n_wrong, p: limit(n_wrong, 1 - p)
+            ),
+            "the sign of lucky's wrong answers: they are pushed down": (
+                lambda n_wrong, p: 0.4 * (1 - p) / (0.15 * (1 - p) - 0.1 * p - 0.6 * p / n_wrong)
+            ),
+            "plain's wrong answers are missing": (
+                lambda n_wrong, p: 0.4 * (1 - p) / (0.15 * (1 - p) + 0.6 * p / n_wrong)
+            ),
+            "upside down": lambda n_wrong, p: 1 / limit(n_wrong, p),
+            "this is without a baseline: R/n alone": (
+                lambda n_wrong, p: 0.4 / 0.15 + 0 * np.asarray(n_wrong)
+            ),
+        },
+    ),
+    "12.4": Exercise(
+        solution=twice,
+        cases=lambda: [
+            (np.array([1.0, 0, 0, 1]), np.array([2, 5, 3, 4])),
+            (np.array([1, 0]), np.array([3, 7])),
+            *some(a_group),
+        ],
+        wrong={
+            "the baseline is the group's mean, own reward included": (
+                lambda rewards, lengths: own_mean(rewards) / others(lengths)
+            ),
+            "the divisor counts the answer's own tokens": (
+                lambda rewards, lengths: twice(rewards, lengths) * others(lengths) / np.sum(lengths)
+            ),
+            "left out neither here nor there: own mean, all tokens": (
+                lambda rewards, lengths: own_mean(rewards) / np.sum(lengths)
+            ),
+            "the divisor is the mean length of the others, not their sum": (
+                lambda rewards, lengths: twice(rewards, lengths) * (len(rewards) - 1)
+            ),
+            "the divisor is the answer's own length": (
+                lambda rewards, lengths: twice(rewards, lengths) * others(lengths) / lengths
+            ),
+            "the baseline is missing": (
+                lambda rewards, lengths: np.asarray(rewards, float) / others(lengths)
+            ),
+            "the others' rewards are summed, not averaged": (
+                lambda rewards, lengths: (rewards - others(rewards)) / others(lengths)
+            ),
+        },
+    ),
+    "12.5": Exercise(
+        solution=pool,
+        cases=lambda: [
+            (weights_of(np.array([1, 3, 2, 4]), 2), np.array([1, 3, 2, 4])),
+            (weights_of(np.array([2, 2, 2, 2]), 4), np.array([2, 2, 2, 2])),
+            (weights_of(np.array([5]), 1), np.array([5])),
+            (np.full(4, 0.25), np.array([1, 3, 2, 4])),
+            *some(a_reduction),
+        ],
+        wrong={
+            "the largest pool that fits; the smallest is asked for": largest_pool,
+            "if no pool explains the weights, return 0": (
+                lambda weights, lengths: pool(weights, lengths) or len(lengths)
+            ),
+            "that is the number of pools, not their size": (
+                lambda weights, lengths: (
+                    len(lengths) // pool(weights, lengths) if pool(weights, lengths) else 0
+                )
+            ),
+            "only 1 and B are tried; there are pools in between": (
+                lambda weights, lengths: next(
+                    (m for m in (1, len(lengths)) if explains(weights, lengths, m)), 0
+                )
+            ),
+            "equal weights of neighbours are not enough: equal lengths give them, too": (
+                lambda weights, lengths: max(
+                    m for m in pools(lengths) if not np.ptp(weights.reshape(-1, m), axis=1).any()
+                )
+            ),
+            "a pool of one is possible": (
+                lambda weights, lengths: next(
+                    (m for m in pools(lengths)[1:] if explains(weights, lengths, m)), 0
+                )
+            ),
+        },
+    ),
+}
