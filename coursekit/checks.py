@@ -5,12 +5,12 @@ What an exercise probes stands in ``coursekit/exercises/nbXX.py``, one small fil
 
 from __future__ import annotations
 
-import dis
+import ast
 import importlib
 import inspect
 import reprlib
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,10 +68,10 @@ def verdict(exercise: Exercise, answer: Any) -> str:
         except (Exception, SystemExit) as error:
             return f"not yet: it stops with {type(error).__name__}: {error}{_with(exercise, args)}"
         if i == 0 and (given is None or given is ...):
-            if not function or given is ... or _untouched(answer):
+            if not function or given is ...:
                 return "not attempted"
-            if not _returns(answer):
-                return "not yet: it returns None; is there a `return`?"
+            if said := _nothing_returned(answer):
+                return said
         if first is None and not _same(given, right, exercise.atol):
             first = f"not yet: {_difference(given, right, exercise)}{_with(exercise, args)}"
     if first is None:
@@ -82,20 +82,55 @@ def verdict(exercise: Exercise, answer: Any) -> str:
     return first
 
 
-def _untouched(answer: Any) -> bool:
-    """Whether a function's body is still ``...``, by its compiled code."""
-    code = getattr(answer, "__code__", None)
-    return code is not None and code.co_code == _stub.__code__.co_code
+def _nothing_returned(answer: Any) -> str:
+    """What is to be said of a function that gave None, or "" where it has a `return` with a value.
+
+    By its source; where that can not be read, a stub can not be told from a forgotten `return`.
+    """
+    body = _body(answer)
+    if body is None:
+        return "not attempted, or without a `return`: it returns None"
+    if all(_is_filler(statement) for statement in body):
+        return "not attempted"
+    return "" if _returns(body) else "not yet: it returns None; is there a `return`?"
 
 
-def _stub() -> None: ...
+def _body(answer: Any) -> list[ast.stmt] | None:
+    """The statements of a function or of a lambda; None where no source is at hand."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    name, kinds = getattr(answer, "__name__", ""), ast.FunctionDef | ast.Lambda
+    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    found = [node for node in nodes if getattr(node, "name", "<lambda>") == name]
+    if len(found) != 1:  # two lambdas in one line: which is it?
+        return None
+    return found[0].body if isinstance(found[0].body, list) else [ast.Return(found[0].body)]
 
 
-def _returns(answer: Any) -> bool:
-    """Whether a function anywhere returns something other than None, by its compiled code."""
-    steps = dis.get_instructions(answer) if hasattr(answer, "__code__") else ()
-    pairs = pairwise((step.opname, step.argval) for step in steps)
-    return any(op == "RETURN_VALUE" and before != ("LOAD_CONST", None) for before, (op, _) in pairs)
+def _is_filler(statement: ast.stmt) -> bool:
+    """`pass`, `...`, a docstring, `return`, and `return None`."""
+    value = getattr(statement, "value", None)
+    words = isinstance(statement, ast.Expr) and isinstance(value, ast.Constant)
+    return words or isinstance(statement, ast.Pass) or _is_empty(statement)
+
+
+def _is_empty(node: ast.AST) -> bool:
+    """A `return` that gives None."""
+    return isinstance(node, ast.Return) and (
+        node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
+    )
+
+
+def _returns(body: Sequence[ast.AST]) -> bool:
+    """Whether a `return` among these gives anything but None, those of inner functions left out."""
+    inner = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
+    return any(
+        (isinstance(node, ast.Return) and not _is_empty(node))
+        or (not isinstance(node, inner) and _returns(list(ast.iter_child_nodes(node))))
+        for node in body
+    )
 
 
 def _difference(given: Any, right: Any, exercise: Exercise) -> str:

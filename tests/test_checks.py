@@ -1,9 +1,12 @@
 """A check says "not attempted", "correct" or what is wrong, and never raises."""
 
 import importlib
+import inspect
 import pkgutil
+import re
 import sys
 from fractions import Fraction
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -60,7 +63,23 @@ class Rude:
 # Not attempted, correct, known to be wrong
 
 
-@pytest.mark.parametrize("stub", [None, ..., lambda w, p: None, lambda w, p: ..., stops])
+def documented(weights, power):
+    """The weights to a power, normalised."""
+    ...
+
+
+def left_as_pass(weights, power):
+    # your code here
+    pass
+
+
+def returns_nothing(weights, power):
+    return None
+
+
+@pytest.mark.parametrize(
+    "stub", [None, ..., lambda w, p: ..., stops, documented, left_as_pass, returns_nothing]
+)
 def test_an_untouched_stub_is_not_attempted(stub):
     assert verdict(FUNCTION, stub) == "not attempted"
 
@@ -248,16 +267,70 @@ def test_the_cases_are_fresh_at_every_call(exercise):
             assert not isinstance(a, np.ndarray) or not np.shares_memory(a, b)
 
 
+FORGOTTEN = "not yet: it returns None; is there a `return`?"
+EITHER = "not attempted, or without a `return`: it returns None"
+
+
 def test_a_forgotten_return_is_told_from_an_untouched_stub():
     def forgotten(weights, power):
         np.asarray(weights) / np.sum(weights)
 
-    assert verdict(FUNCTION, forgotten) == "not yet: it returns None; is there a `return`?"
+    def in_a_helper(weights, power):
+        def helper(x):
+            return x / x.sum()
+
+        helper(weights**power)
+
+    assert verdict(FUNCTION, forgotten) == FORGOTTEN
+    assert verdict(FUNCTION, in_a_helper) == FORGOTTEN
+    assert verdict(FUNCTION, lambda weights, power: None) == "not attempted"
 
 
-def test_a_function_without_a_body_to_look_at_is_no_stub():
-    total = Exercise(solution=sum, wrong={}, cases=lambda: [([1.0, 2.0],)])
-    assert verdict(total, [].extend) == "not yet: it returns None; is there a `return`?"
+def constant_elsewhere(weights, power):
+    if power > 1:
+        return 4.0  # on some Pythons one instruction without a value before it
+
+
+def test_a_constant_that_is_returned_elsewhere_is_a_return():
+    assert verdict(FUNCTION, constant_elsewhere).startswith("not yet: it gives None, expected")
+
+
+def without_source(source, name="answer"):
+    """As where a function comes from ``exec``: there is no file to read."""
+    space = {}
+    exec(source, space)
+    return space[name]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [].extend,
+        partial(lambda weights, power: None),
+        without_source("def answer(weights, power): ..."),
+        without_source("def answer(weights, power):\n    weights.sum()"),
+        without_source("def answer(weights, power):\n    if power > 1: return 4.0"),
+        without_source("answer = lambda weights, power: None"),
+    ],
+)
+def test_without_a_source_only_what_was_returned_is_judged(answer):
+    takes_one = Exercise(solution=sum, wrong={}, cases=lambda: [([1.0, 2.0],)])
+    exercise = takes_one if inspect.isbuiltin(answer) else FUNCTION
+    assert verdict(exercise, answer) == EITHER
+
+
+def test_without_a_source_what_is_returned_is_judged_as_ever():
+    right = without_source("def answer(w, p): return w**p / (w**p).sum()")
+    four = without_source("def answer(weights, power): return 4.0")
+    assert verdict(FUNCTION, right) == "correct"
+    assert verdict(FUNCTION, four).endswith(
+        "has shape (), expected (2,), for weights = [1. 3.], power = 1."
+    )
+
+
+def test_no_check_depends_on_bytecode():
+    source = inspect.getsource(checks)
+    assert not re.search(r"\bdis\b|co_code|__code__", source)
 
 
 def test_an_answer_that_leaves_python_is_a_sentence_and_the_notebook_goes_on(nb77, capsys):
