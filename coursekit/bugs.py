@@ -33,13 +33,23 @@ def _past_rewards(rewards: Array, gamma: float) -> Array:
     return weight
 
 
-def _returns_from_start(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
-    weight, earned, n, total = rewards * 0.0, rewards * 0.0, mask.sum(-1), 0.0
+def from_start(rewards: Array, gamma: float, n: Array | None = None) -> Array:
+    """Σ_{k<n−t} γ^k r_k: rewards[k] where rewards[t + k] is meant; (…, T), (…) -> (…, T).
+
+    ``n`` are the lengths of padded episodes; left out, nothing is padded.
+    """
+    weight, earned, total = rewards * 0.0, rewards * 0.0, 0.0
     for t in range(rewards.shape[-1]):
         earned[..., t] = total = total + gamma**t * rewards[..., t]
     count = (rewards * 0.0 + 1.0).cumsum(-1)
+    n = count[..., -1] if n is None else n
     for t in range(rewards.shape[-1]):  # the first n − t rewards stand in for the last n − t
         weight[..., t] = (earned * (count == (n - t)[..., None])).sum(-1)
+    return weight
+
+
+def _returns_from_start(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
+    weight = from_start(rewards, gamma, mask.sum(-1))
     return sum_(step_losses(logp, weight * mask, mask), mask)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from coursekit import guards
+from coursekit import guards, mlp
 
 Array = np.ndarray
 
@@ -91,9 +91,7 @@ class Trajectories(NamedTuple):
 
 def log_softmax(theta: Array) -> Array:
     """log π(a|s) = θ[s, a] − log Σ_b exp θ[s, b]; (…, A) -> (…, A). ValueError where not finite."""
-    theta = guards.finite("theta", theta)
-    shifted = theta - np.max(theta, axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return mlp.log_softmax(guards.finite("theta", theta))
 
 
 def softmax(theta: Array) -> Array:

@@ -5,6 +5,7 @@ an exercise is an entry of ``checks``.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     "guards": -1,  # the ground under all of them
-    **dict.fromkeys(["__init__", "ready", "mdp", "mlp", "stats"], 0),
-    **dict.fromkeys(["losses", "policies", "baselines", "answers"], 1),
-    **dict.fromkeys(["bugs", "rollout", "gradients", "estimators", "tokens"], 2),
+    **dict.fromkeys(["__init__", "ready", "mlp", "stats"], 0),
+    **dict.fromkeys(["mdp", "losses", "policies", "baselines"], 1),
+    **dict.fromkeys(["bugs", "rollout", "gradients", "estimators", "tokens", "answers"], 2),
     **dict.fromkeys(["train", "detective", "actor_critic"], 3),
     **dict.fromkeys(["fast"], 4),
     **dict.fromkeys(["experiments", "plots"], 5),
@@ -71,7 +72,7 @@ def test_a_module_imports_from_lower_floors_only(path):
         ("losses", "from coursekit import train", {"train"}),
         ("losses", "from coursekit.train import Config", {"train"}),
         ("losses", "import coursekit.train as t", {"train"}),
-        ("losses", "from . import policies, mdp", {"policies"}),
+        ("losses", "from . import policies, mlp", {"policies"}),
         ("mdp", "def f():\n    from .losses import sum_", {"losses"}),
         ("publish", "from coursekit import checks, plots", {"checks"}),
         ("exercises", "from coursekit.checks import Exercise", set()),
@@ -133,6 +134,13 @@ def test_the_exact_processes_and_the_network_by_hand_load_numpy_and_not_torch(mo
     loaded = modules_after(f"import coursekit.{module}")
     assert "numpy" in loaded
     assert not loaded & {"torch", "gymnasium"}
+
+
+def test_the_package_names_each_of_its_modules_and_rooms_where_one_begins_to_read():
+    said = set(
+        re.findall(r"\w+", ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text())))
+    )
+    assert {module_of(path) for path in FILES} - {"__init__"} <= said
 
 
 def undocumented(source):

@@ -231,12 +231,6 @@ def returns_discounted_once_too_often(rewards, gamma):
     return gamma * losses.reward_to_go(rewards, gamma)
 
 
-def returns_read_from_the_start(rewards, gamma):
-    n = len(rewards)
-    powers = gamma ** np.arange(n)
-    return np.array([(rewards[: n - t] * powers[: n - t]).sum() for t in range(n)])
-
-
 def returns_of_the_past(rewards, gamma):
     return losses.reward_to_go(rewards[::-1], gamma)[::-1]
 
@@ -414,7 +408,7 @@ TABLE = [
             "whole_return": losses.whole_return,
             "discounted_from_the_start": returns_discounted_from_the_start,
             "discounted_once_too_often": returns_discounted_once_too_often,
-            "read_from_the_start": returns_read_from_the_start,
+            "read_from_the_start": bugs.from_start,
             "of_the_past": returns_of_the_past,
             "of_the_steps_after": returns_of_the_steps_after,
         },

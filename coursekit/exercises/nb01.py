@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit import losses, mdp
+from coursekit import bugs, losses, mlp
 from coursekit.checks import Exercise
-
-
-def softmax(logits):
-    return mdp.softmax(logits)
 
 
 def same_reward(rewards, gamma):
@@ -22,18 +18,13 @@ def naive_softmax(logits):
         return np.exp(logits) / np.exp(logits).sum()
 
 
-def from_start(rewards, gamma):
-    discounted = rewards * gamma ** np.arange(len(rewards))
-    return np.array([discounted[: len(rewards) - t].sum() for t in range(len(rewards))])
-
-
 def discounted_from_zero(rewards, gamma):
     return np.cumsum((rewards * gamma ** np.arange(len(rewards)))[::-1])[::-1]
 
 
 EXERCISES = {
     "1.1": Exercise(
-        solution=softmax,
+        solution=mlp.softmax,
         cases=lambda: [
             (np.array([0.0, np.log(3.0)]),),
             (np.array([1.0, -2.0, 0.5]),),
@@ -47,7 +38,7 @@ EXERCISES = {
             "the logits themselves are divided by their sum: exponentiate first": (
                 lambda x: x / x.sum()
             ),
-            "this is the logarithm of the softmax": lambda x: np.log(softmax(x)),
+            "this is the logarithm of the softmax": lambda x: mlp.log_softmax(x),
         },
     ),
     "1.2": Exercise(
@@ -57,7 +48,9 @@ EXERCISES = {
             (np.array([2.0, -1.0, 0.5]), 0.5),
         ],
         wrong={
-            "the rewards are read from the start of the episode: use rewards[t + k]": from_start,
+            "the rewards are read from the start of the episode: use rewards[t + k]": (
+                bugs.from_start
+            ),
             "the same reward is added up again and again: r[k] is meant, not r[t]": same_reward,
             "γ is missing": lambda r, gamma: losses.reward_to_go(r, 1.0),
             "the discount counts from time 0; it must count from t (γ^(k−t), not γ^k)": (
@@ -66,9 +59,7 @@ EXERCISES = {
             "these are the rewards gathered so far: the past, not what is to go": (
                 lambda r, gamma: np.cumsum(r)
             ),
-            "this is the whole return at every step": (
-                lambda r, gamma: np.full(len(r), losses.reward_to_go(r, gamma)[0])
-            ),
+            "this is the whole return at every step": (losses.whole_return),
         },
     ),
     "1.3": Exercise(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit import losses
+from coursekit import bugs, losses
 from coursekit.checks import Exercise
 
 PI = np.array([0.2, 0.5, 0.3])
@@ -23,11 +23,6 @@ def episode():
         (np.array([-0.7, -0.2, -1.3]), np.array([1.0, 0.0, 2.0]), 0.5),
         (np.array([-0.1, -0.4, -2.0, -0.9, -0.3]), np.array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95),
     ]
-
-
-def from_start(logp, rewards, gamma):
-    discounted = rewards * gamma ** np.arange(len(rewards))
-    return -logp * np.array([discounted[: len(rewards) - t].sum() for t in range(len(rewards))])
 
 
 def best_baseline(pi, values):
@@ -60,7 +55,7 @@ EXERCISES = {
                 lambda logp, rewards, gamma: -step_losses(logp, rewards, gamma)
             ),
             "each step must weigh the rewards from its own time on, not those of the start": (
-                from_start
+                lambda logp, rewards, gamma: -logp * bugs.from_start(rewards, gamma)
             ),
             "each step has the whole return; use the reward-to-go": (
                 lambda logp, rewards, gamma: -logp * losses.reward_to_go(rewards, gamma)[0]

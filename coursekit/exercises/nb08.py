@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from coursekit import bugs
 from coursekit.checks import Exercise
-
-
-def to_go(rewards, gamma):
-    G, returns = 0.0, np.zeros(len(rewards))
-    for t in reversed(range(len(rewards))):
-        returns[t] = G = rewards[t] + gamma * G
-    return returns
-
-
-def from_start(rewards, gamma):
-    n = len(rewards)
-    return np.array([sum(gamma**k * rewards[k] for k in range(n - t)) for t in range(n)])
+from coursekit.losses import reward_to_go, whole_return
 
 
 def forwards(rewards, gamma):
-    return to_go(rewards[::-1], gamma)[::-1]
+    return reward_to_go(rewards[::-1], gamma)[::-1]
 
 
 def absolute(rewards, gamma):
-    return to_go(rewards, gamma) * gamma ** np.arange(len(rewards))
+    return reward_to_go(rewards, gamma) * gamma ** np.arange(len(rewards))
 
 
 def no_discount(rewards, gamma):
-    return to_go(rewards, 1.0)
+    return reward_to_go(rewards, 1.0)
 
 
 def one_late(rewards, gamma):
-    return np.append(to_go(rewards, gamma)[1:], 0.0)
-
-
-def whole(rewards, gamma):
-    return np.full(len(rewards), to_go(rewards, gamma)[0])
+    return np.append(reward_to_go(rewards, gamma)[1:], 0.0)
 
 
 class InWords:
@@ -46,27 +32,27 @@ class InWords:
         self.function, self.words = function, words
 
     def __call__(self, rewards, gamma):
-        return self.function(rewards, gamma)
+        return self.function(np.asarray(rewards, dtype=float), gamma)
 
     def __repr__(self):
         return self.words
 
 
 CANDIDATES = [  # at most 30 characters each: a message shows no more
-    InWords(to_go, "the right one"),
-    InWords(from_start, "rewards read from the start"),
+    InWords(reward_to_go, "the right one"),
+    InWords(bugs.from_start, "rewards read from the start"),
     InWords(forwards, "the recursion run forwards"),
     InWords(absolute, "γ counted from the start"),
     InWords(no_discount, "γ not used"),
     InWords(one_late, "one step late"),
-    InWords(whole, "the whole return at each step"),
+    InWords(whole_return, "the whole return at each step"),
 ]
 
 
 def sees(rewards, gamma):
     """A test that calls once with these rewards."""
     rewards = np.array(rewards, dtype=float)
-    return lambda returns: bool(np.allclose(returns(rewards, gamma), to_go(rewards, gamma)))
+    return lambda returns: bool(np.allclose(returns(rewards, gamma), reward_to_go(rewards, gamma)))
 
 
 def onehot(p, action):
@@ -75,18 +61,18 @@ def onehot(p, action):
 
 EXERCISES = {
     "8.1": Exercise(
-        solution=to_go,
+        solution=reward_to_go,
         cases=lambda: [
             (np.array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95),
             (np.array([2.0, -1.0, 4.0]), 0.5),
         ],
         wrong={
-            "the rewards are read from the start: rewards[t + k] is meant": from_start,
+            "the rewards are read from the start: rewards[t + k] is meant": bugs.from_start,
             "the recursion runs forwards: each step is given what came before it": forwards,
             "γ counts from the start: a step's own reward has γ⁰": absolute,
             "γ is not used": no_discount,
             "one step late: a step's own reward belongs to its return": one_late,
-            "this is the return of the whole episode, at every step": whole,
+            "this is the return of the whole episode, at every step": whole_return,
         },
     ),
     "8.2": Exercise(

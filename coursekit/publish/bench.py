@@ -1,7 +1,7 @@
-"""How fast it is here: steps of the environment per second, compile, enumeration, import.
+"""What it costs here: steps per second, compiling, enumerating, importing; CPU-seconds a notebook.
 
-Every figure is a wall-clock time of this very run on this very machine: compare ratios, and
-figures of one run only. The learning problem is CartPole, B = 1, Adam, γ = 1, 64 hidden units.
+All but the notebooks is the wall-clock time of this very run on this very machine: compare ratios,
+and figures of one run only. The learning problem is CartPole, B = 1, Adam, γ = 1, 64 hidden units.
 ``train_many`` is timed in turns on one and two threads; the best turn of each counts.
 """
 
@@ -34,10 +34,11 @@ class Plan(NamedTuple):
     learners: int = 32
     horizon: int = 10
     turns: int = 2
+    course: bool = True  # the notebooks as well
 
 
 FULL = Plan()
-QUICK = Plan(seconds=0.0, updates=3, learners=2, horizon=4, turns=1)
+QUICK = Plan(seconds=0.0, updates=3, learners=2, horizon=4, turns=1, course=False)
 
 
 def bench(plan: Plan = FULL, to: Path = ROOT / "build" / "bench.json") -> int:
@@ -81,6 +82,28 @@ def measure(plan: Plan) -> Iterator[tuple[str, float]]:
         for threads, name in THREADS.items():
             yield f"ratio_{activation}_train_many_{name}_to_train", fast[threads] / slow
         yield f"ratio_{activation}_train_many_2_threads_to_1_thread", fast[2] / fast[1]
+    if plan.course:
+        yield from course()
+
+
+def course() -> Iterator[tuple[str, float]]:
+    """CPU-seconds of each notebook and of all, nothing taken from the cache of earlier runs.
+
+    Machine code is compiled before. OSError where a notebook fails.
+    """
+    from coursekit.publish import execute
+
+    in_a_fresh_process(PREPARE, COMPILE)
+    total, paths = 0.0, execute.find([])
+    with tempfile.TemporaryDirectory() as folder:
+        for path in paths:
+            own = {"COURSEKIT_CACHE": f"{folder}/cache"}
+            row = execute.run(path, Path(folder) / path.name, seed=0, keep=False, more=own)
+            if row["error"]:
+                raise OSError(f"notebook {path.stem} failed: {row['error']}")
+            total += row["cpu_seconds"]
+            yield f"notebook_{path.stem}_cpu_seconds", row["cpu_seconds"]
+    yield "course_cpu_seconds", total
 
 
 def in_a_fresh_process(before: str, statement: str, numba_cache: str | None = None) -> float:
