@@ -13,7 +13,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbconvert import SlidesExporter
 
 from coursekit import checks
 from coursekit.publish import execute as publish
@@ -347,7 +346,10 @@ def test_no_slide_holds_more_than_a_screen(notebook):
     assert overfull(notebook) == []
 
 
+@pytest.mark.slow
 def test_the_show_has_the_figures_without_their_code():
+    from nbconvert import SlidesExporter
+
     name = str(ROOT / "notebooks" / "slides.html.j2")
     book = shown(("slide", "# 1"), ("-", "run(1)"), ("-", "run(2)"))
     book.cells[2].outputs = [nbformat.v4.new_output("display_data", {"text/html": PIXEL})]

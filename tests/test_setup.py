@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import json
 import os
 import re
 import runpy
@@ -100,6 +101,33 @@ def test_nothing_else_lies_at_the_top_of_the_repository():
         pytest.skip("not a git clone, so what belongs to the repository is unknown")
     listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
     assert {line.split("/")[0] for line in listed} <= TOP
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["notebooks/01_policies_and_returns.ipynb"],
+        ["--nbval", "--nbval-current-env", "notebooks/01_policies_and_returns.ipynb"],
+        [".", "--ignore=tests", "-k", "01_policies"],  # notebooks/conftest.py is met late
+        ["-o", "addopts=", "--nbval-lax", "notebooks/01_policies_and_returns.ipynb"],
+    ],
+)
+def test_pytest_collects_a_notebook_however_it_is_called(words):
+    book = json.loads((ROOT / "notebooks/01_policies_and_returns.ipynb").read_text("utf-8"))
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *words]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    cells = [line for line in said.splitlines() if "01_policies_and_returns.ipynb::Cell" in line]
+    assert len(cells) == sum(cell["cell_type"] == "code" for cell in book["cells"])
+
+
+def test_pytest_without_a_notebook_loads_no_plugin_that_nobody_named():
+    code = (
+        "import sys, pytest; pytest.main(['--collect-only', '-q', 'tests/test_docstrings.py']);"
+        "print(*{'nbval', 'nbformat', 'hypothesis', 'torch', 'xdist'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1] == "xdist"
 
 
 # Before anything is installed
@@ -432,6 +460,7 @@ def ready(monkeypatch):
     """All is installed; the programs that would have been started."""
     made = []
     monkeypatch.setattr(install, "prepare", lambda: sys.executable)
+    monkeypatch.setattr(entry, "compile_once", lambda: None)
     monkeypatch.setattr(install, "call", lambda words: made.append([str(w) for w in words]) or 0)
     return made
 
@@ -517,6 +546,48 @@ def test_lab_lets_root_in_and_says_so_for_nobody_else(user, allowed, ready, monk
     monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
     entry.main(["lab"])
     assert ("--allow-root" in ready[0]) == allowed
+
+
+@pytest.mark.slow
+def test_two_workers_find_the_machine_code_compiled_and_nobody_compiles_twice(
+    ready, tmp_path, monkeypatch
+):
+    monkeypatch.undo()
+    made, status = [], [1]
+    monkeypatch.setattr(install, "prepare", lambda: sys.executable)
+    monkeypatch.setattr(install, "call", lambda words: made.append(words[1:3]) or status[0])
+    monkeypatch.setattr(entry, "ROOT", tmp_path)
+    for name in (
+        "pyproject.toml",
+        "coursekit/actor_critic.py",
+        "coursekit/fast/envs.py",
+        "tests/a",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one")
+    compiles, tests = ["-m", "coursekit.fast"], ["-m", "pytest"]
+    entry.main(["test"])
+    assert made == [compiles, tests]  # and it failed, so that the next one tries again
+    status[0] = 0
+    entry.main(["test"])
+    entry.main(["test", "tests"])
+    assert made[2:] == [compiles, tests, tests]
+    (tmp_path / "coursekit/fast/envs.py").write_text("two")
+    entry.main(["test", "tests/a"])  # one worker
+    entry.main(["test"])
+    assert made[5:] == [tests, compiles, tests]
+
+
+@pytest.mark.slow
+def test_both_learners_are_compiled_by_one_call(tmp_path):
+    words = [sys.executable, "-m", "coursekit.fast"]
+    subprocess.run(words, cwd=ROOT, check=True)
+    # a second one compiles nothing: it writes no file
+    kept = ROOT / "coursekit" / "fast" / "__pycache__"
+    before = {path.name: path.stat().st_mtime_ns for path in kept.glob("*.nb*")}
+    assert {name.split(".")[0] for name in before} >= {"actor_critic_kernel", "reinforce_kernel"}
+    subprocess.run(words, cwd=ROOT, check=True)
+    assert {path.name: path.stat().st_mtime_ns for path in kept.glob("*.nb*")} == before
 
 
 @pytest.mark.slow
