@@ -23,12 +23,14 @@ class Exercise(NamedTuple):
 
     ``cases``: makes fresh argument tuples at every call (so that nothing a learner changes lasts).
     ``wrong``: what is said -> the wrong answer it is said to; at least three.
+    ``errors``: words in the message of an error that the answer raises -> what is said to it.
     """
 
     solution: Any
     wrong: Mapping[str, Any]
     cases: Callable[[], Sequence[tuple]] = lambda: [()]
     atol: float = 1e-9
+    errors: Mapping[str, str] = {}
 
 
 def check(tag: str, answer: Any, what: str = "exercise") -> None:
@@ -66,6 +68,9 @@ def verdict(exercise: Exercise, answer: Any) -> str:
         except NotImplementedError:
             return "not attempted"
         except (Exception, SystemExit) as error:
+            for words, said in exercise.errors.items():
+                if words in str(error):
+                    return f"not yet: {type(error).__name__}: … {words} …: {said}"
             return f"not yet: it stops with {type(error).__name__}: {error}{_with(exercise, args)}"
         if i == 0 and (given is None or given is ...):
             if not function or given is ...:

@@ -5,9 +5,9 @@ Axes: ``B`` episodes, ``T`` time (the longest episode), ``O`` observation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -128,6 +128,27 @@ def play(lane: Lane, policy: policies.SoftmaxPolicy, params: policies.Params) ->
         actions.append(action)
         rewards.append(float(reward))
     return Episode(seen, actions, rewards, terminated, truncated)
+
+
+def watch(env_id: str, act: Callable[[Any], Any], seed: int, episodes: int = 1) -> list[Episode]:
+    """Whole episodes in a row on ``make(env_id)``, seeded once, of whatever ``act(obs)`` does.
+
+    Nothing is learned and nothing drawn here: a policy that draws has a generator of its own.
+    ValueError for an unknown environment, a bad seed, and no episodes.
+    """
+    guards.count("episodes", episodes)
+    seed, env, found = guards.checked_seed(seed), make(env_id), []
+    for k in range(episodes):
+        obs, _ = env.reset(seed=seed) if k == 0 else env.reset()
+        seen, actions, rewards, terminated, truncated = [], [], [], False, False
+        while not (terminated or truncated):
+            seen.append(np.asarray(obs, dtype=np.float64))
+            actions.append(act(obs))
+            obs, reward, terminated, truncated, _ = env.step(actions[-1])
+            rewards.append(float(reward))
+        found.append(Episode(seen, actions, rewards, terminated, truncated))
+    env.close()
+    return found
 
 
 def stack(episodes: Sequence[Episode]) -> Episodes:

@@ -315,6 +315,30 @@ def dotted(cells):
     return {re.sub(r"^ex-(\d+)-(\d+)$", r"ex-\1.\2", identity) for identity in cells}
 
 
+def written_over(book):
+    """Imported names that a cell binds to something else, so that a later cell finds no module."""
+    trees = [ast.parse(cell.source) for cell in code(book)]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imported = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    return imported & set().union(*(names(cell.source)[0] for cell in code(book)))
+
+
+def test_no_cell_takes_the_name_of_a_module(notebook):
+    assert written_over(notebook) == set()
+
+
+def test_a_name_that_is_taken_from_a_module_is_seen():
+    book = nbformat.v4.new_notebook()
+    for source in ("from coursekit import fast", "fast = 3", "slow = 4"):
+        book.cells.append(nbformat.v4.new_code_cell(source))
+    assert written_over(book) == {"fast"}
+
+
 def test_code_cells_are_short(notebook):
     lengths = [len(code_lines(cell.source)) for cell in code(notebook)]
     if notebook.path.stem != "14_answers":  # whose cells are read alone

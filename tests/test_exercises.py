@@ -65,6 +65,12 @@ def cleared(clear):
     return answer
 
 
+def after_a_step(steps, theta, rate):
+    """θ − rate · θ Σ c_t, for losses c_t Σ θ², without a backward pass."""
+    total = sum(s.item() for s in steps) / (theta**2).sum().item()
+    return theta.detach() * (1 - rate * total)
+
+
 ANSWERS = {
     "0.1": (4, {"x itself": 0.25, "log x, not": math.log(0.25), "derivative of 1/x": -16}),
     "0.2": (
@@ -175,6 +181,21 @@ ANSWERS = {
             "number of pieces": lambda means, counts: means @ counts / len(means),
         },
     ),
+    "3.4": (
+        # the losses are c_t Σ θ², so the gradient is 2 θ Σ c_t
+        lambda steps, theta, lr: after_a_step(steps, theta, lr * 2),
+        {
+            "the other way": lambda steps, theta, lr: after_a_step(steps, theta, -lr * 2),
+            "from before": lambda steps, theta, lr: after_a_step(steps, theta, lr * 2) - 50 * lr,
+            "last step": lambda steps, theta, lr: after_a_step(steps[-1:], theta, lr * 2),
+            "number of steps": lambda steps, theta, lr: after_a_step(
+                steps, theta, lr * 2 / len(steps)
+            ),
+            "return θ after": lambda steps, theta, lr: (
+                theta - after_a_step(steps, theta, 2)
+            ).detach(),
+        },
+    ),
     "4.1": (
         lambda alpha, lengths: [alpha / n for n in lengths],
         {
@@ -230,3 +251,23 @@ def test_nothing_that_an_exercise_says_is_left_out_here(number):
     module = checks.importlib.import_module(f"coursekit.exercises.nb{number:02d}")
     asked = {tag: len(ANSWERS[tag][1]) for tag in ANSWERS if tag[0] == str(number)}
     assert asked == {tag: len(exercise.wrong) for tag, exercise in module.EXERCISES.items()}
+
+
+def test_the_two_errors_that_everybody_meets_are_explained():
+    def not_kept(steps, theta, lr):
+        theta.grad = None
+        for loss in steps:
+            loss.backward()
+        return theta.detach() - lr * theta.grad
+
+    def stepping_inside(steps, theta, lr):
+        theta.grad = None
+        for loss in steps:
+            loss.backward(retain_graph=True)
+            with torch.no_grad():
+                theta -= lr * theta.grad
+        return theta
+
+    assert "retain_graph=True (section 4)" in said("3.4", not_kept)
+    assert "step once, after the loop (section 6)" in said("3.4", stepping_inside)
+    assert "ZeroDivisionError" in said("3.4", lambda steps, theta, lr: 1 / 0)

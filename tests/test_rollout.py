@@ -176,6 +176,51 @@ def test_a_batch_has_the_shapes_and_types_that_its_docstring_says():
     }
 
 
+def watched_by_hand(env_id, act, seed, episodes):
+    env, found = gymnasium.make(env_id), []
+    for k in range(episodes):
+        obs, _ = env.reset(seed=seed) if k == 0 else env.reset()
+        found.append([])
+        ended = False
+        while not ended:
+            before, action = obs, act(obs)
+            obs, reward, terminated, truncated, _ = env.step(action)
+            found[-1].append((before.tolist(), action, reward))
+            ended = terminated or truncated
+    return found
+
+
+def test_watching_is_a_plain_loop_of_what_is_told_episode_after_episode():
+    def lean(obs):  # towards the side to which the pole falls
+        return int(obs[2] + 0.5 * obs[3] > 0)
+
+    watched = rollout.watch("CartPole-v1", lean, seed=4, episodes=3)
+    by_hand = watched_by_hand("CartPole-v1", lean, 4, 3)
+    assert [
+        list(zip(np.array(e.obs).tolist(), e.actions, e.rewards, strict=True)) for e in watched
+    ] == by_hand
+    assert len({tuple(e.obs[0]) for e in watched}) == 3  # three first states: seeded once
+    assert watched_by_hand("CartPole-v1", lean, 5, 3) != by_hand
+    right = rollout.watch("CartPole-v1", lambda obs: 1, seed=4)
+    assert [(e.terminated, e.truncated) for e in right] == [(True, False)]
+    still = rollout.watch("MountainCar-v0", lambda obs: 1, seed=0)
+    assert (still[0].terminated, still[0].truncated, sum(still[0].rewards)) == (False, True, -200)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"env_id": "Pole-v9"}, "Pole-v9"),
+        ({"seed": -1}, "seed"),
+        ({"episodes": 0}, "episodes"),
+    ],
+)
+def test_what_can_not_be_watched_is_refused(wrong, message):
+    given = {"env_id": "CartPole-v1", "act": lambda obs: 0, "seed": 0} | wrong
+    with pytest.raises(ValueError, match=message):
+        rollout.watch(**given)
+
+
 def test_no_episodes_are_refused():
     with pytest.raises(ValueError, match="no episodes to stack; give at least one"):
         rollout.stack([])

@@ -42,6 +42,26 @@ def with_leftovers(step_losses, theta):
     return theta.grad
 
 
+def cut_from_one_graph():
+    """Losses that share a graph, θ needed for each of them, something left over in .grad."""
+    import torch
+
+    cases = []
+    for start, c, lr in (([1.0, -2.0], (1.0, 2.0, 3.0), 0.1), ([0.5, 3.0, -1.0], (2.0, -1.0), 0.3)):
+        theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+        theta.grad = torch.ones_like(theta) * 50
+        factors = torch.tensor(c, dtype=torch.float64)
+        cases.append((list((factors[:, None] * theta**2).sum(1)), theta, lr))
+    return cases
+
+
+def update(step_losses, theta, lr, scale=1.0, clear=True):
+    theta.grad = None if clear else theta.grad
+    for loss in step_losses:
+        loss.backward(retain_graph=True)
+    return theta.detach() - lr * scale * theta.grad
+
+
 def global_mean(means, counts):
     return (means * counts).sum() / counts.sum()
 
@@ -91,6 +111,33 @@ EXERCISES = {
             "divided by the number of pieces, not of tokens": (
                 lambda means, counts: (means * counts).sum() / len(counts)
             ),
+        },
+    ),
+    "3.4": Exercise(
+        solution=update,
+        cases=cut_from_one_graph,
+        wrong={
+            "the other way: descend, θ − lr · grad": (
+                lambda losses, theta, lr: update(losses, theta, lr, scale=-1.0)
+            ),
+            "something from before is still in .grad: clear it once, before the loop": (
+                lambda losses, theta, lr: update(losses, theta, lr, clear=False)
+            ),
+            "only the last step is left: the gradient was cleared inside the loop": (
+                lambda losses, theta, lr: update(losses[-1:], theta, lr)
+            ),
+            "this is divided by the number of steps: the mean, not the loop": (
+                lambda losses, theta, lr: update(losses, theta, lr, scale=1 / len(losses))
+            ),
+            "that is the gradient; return θ after the step": (
+                lambda losses, theta, lr: (theta.detach() - update(losses, theta, lr)) / lr
+            ),
+        },
+        errors={
+            "through the graph a second time": "the losses share one graph, and the first backward "
+            "has freed it; say retain_graph=True (section 4)",
+            "modified by an inplace operation": "θ was changed inside the loop, and the other "
+            "losses still need the old one; step once, after the loop (section 6)",
         },
     ),
 }

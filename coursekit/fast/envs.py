@@ -131,6 +131,21 @@ def step(number: int, state: State, action: float) -> tuple[State, float, bool]:
 
 
 @compiled
+def advance(number, states, actions, alive, obs, rewards, terminated):
+    """``step`` and ``observe`` for the lanes that are ``alive``, in place; the others stand still.
+
+    states (B, 4), actions, alive (B,); written: states, obs (B, O), rewards, terminated (B,).
+    """
+    for i in range(alive.shape[0]):
+        state = (states[i, 0], states[i, 1], states[i, 2], states[i, 3])
+        if alive[i]:
+            state, rewards[i], terminated[i] = step(number, state, actions[i])
+            for k in range(4):
+                states[i, k] = state[k]
+        observe(number, state, obs[i])
+
+
+@compiled
 def _square(x: float) -> float:
     # NumPy's x**2 is libm's pow, which at times rounds otherwise than x * x; the exponent must be
     # no constant, or the compiler turns it into x * x
