@@ -11,7 +11,6 @@ interrupted goes on where it stopped.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -22,13 +21,14 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from coursekit import actor_critic, fast, guards, stats, train
+from coursekit import actor_critic, fast, guards, stats, streams, train
 from coursekit.fast.cache import Arrays, Cache
 
 CHUNK = 16  # learners of one piece of work
 WINDOW = 20  # neighbours in rate that are judged together
 Config = train.Config | actor_critic.Config
 Rates = Callable[[Config], Sequence[float]]
+seeds, stream = streams.seeds, streams.stream
 
 
 def names(config: Config | type) -> tuple[str, ...]:
@@ -100,26 +100,6 @@ class Tuned(NamedTuple):
         """``stats.sliding`` of ``metric`` against the rate, for one arm of the sweep."""
         lr, values = (self.sweep.values(column, **fields) for column in ("lr", metric))
         return stats.sliding(lr, values, window)
-
-
-def stream(master: int, purpose: str) -> np.random.SeedSequence:
-    """The random stream of one purpose, such as "06 tuning": no two purposes share one.
-
-    ValueError for what is no seed and for no words.
-    """
-    guards.text("purpose", purpose, "'06 tuning'")
-    words = np.frombuffer(hashlib.sha256(purpose.encode()).digest(), dtype="<u4")
-    return np.random.SeedSequence([guards.checked_seed(master), *words.tolist()])
-
-
-def seeds(master: int, purpose: str, count: int) -> tuple[int, ...]:
-    """``count`` seeds for one purpose, none of them twice; more of them begin with the same.
-
-    ValueError as in ``stream``, and for a count below 1.
-    """
-    guards.count("count", count)
-    found = stream(master, purpose).generate_state(count + 16).tolist()
-    return tuple(dict.fromkeys(found))[:count]
 
 
 def grid(base: Config | None = None, **axes: Iterable) -> tuple[Config, ...]:

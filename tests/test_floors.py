@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     "guards": -1,  # the ground under all of them
-    **dict.fromkeys(["__init__", "ready", "mlp", "stats"], 0),
+    **dict.fromkeys(["__init__", "ready", "mlp", "stats", "streams"], 0),
     **dict.fromkeys(["mdp", "losses", "policies", "baselines"], 1),
     **dict.fromkeys(["bugs", "rollout", "gradients", "estimators", "tokens", "answers"], 2),
     **dict.fromkeys(["train", "detective", "actor_critic"], 3),

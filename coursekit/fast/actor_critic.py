@@ -111,6 +111,7 @@ def _batch(B: int, rows: int, spec: envs.Spec, hidden: int) -> kernel.Batch:
     A = max(1, spec.actions)
     return kernel.Batch(
         obs=np.empty((rows, spec.obs)),
+        four=np.zeros((rows if spec.obs <= 4 else 0, 4)),
         hidden=np.empty((rows, hidden)),
         dout=np.empty((rows, A)),
         dspread=np.empty((rows, A)),
