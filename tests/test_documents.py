@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 SCREEN = 26  # estimated lines; what is above did run over in the browser, for every notebook
+SOURCE = "\n".join(p.read_text("utf-8") for p in (ROOT / "coursekit").rglob("*.py"))
 PIXEL = '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt="one">'
 PLANNED = {f"{number:02d}" for number in range(15)}  # the notebooks of the finished course
 
@@ -316,16 +317,26 @@ def dotted(cells):
 
 
 def written_over(book):
-    """Imported names that a cell binds to something else, so that a later cell finds no module."""
-    trees = [ast.parse(cell.source) for cell in code(book)]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    imported = {
-        (alias.asname or alias.name).split(".")[0]
-        for node in nodes
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    return imported & set().union(*(names(cell.source)[0] for cell in code(book)))
+    """Modules that a cell binds to something else and a later cell calls a function of."""
+    imported, taken, bad = set(), set(), set()
+    for cell in code(book):
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        used = {
+            ast.unparse(node.value)
+            for node in nodes
+            if isinstance(node, ast.Attribute)
+            and re.search(rf"^(def|class) {node.attr}\b", SOURCE, flags=re.MULTILINE)
+        }
+        here = {
+            (alias.asname or alias.name).split(".")[0]
+            for node in nodes
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        imported, taken = imported | here, taken - here
+        bad |= taken & used
+        taken |= imported & names(cell.source)[0]
+    return bad
 
 
 def test_no_cell_takes_the_name_of_a_module(notebook):
@@ -334,7 +345,7 @@ def test_no_cell_takes_the_name_of_a_module(notebook):
 
 def test_a_name_that_is_taken_from_a_module_is_seen():
     book = nbformat.v4.new_notebook()
-    for source in ("from coursekit import fast", "fast = 3", "slow = 4"):
+    for source in ("from coursekit import fast, train", "fast = train = 3", "fast.train_many(4)"):
         book.cells.append(nbformat.v4.new_code_cell(source))
     assert written_over(book) == {"fast"}
 
