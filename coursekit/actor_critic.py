@@ -232,7 +232,8 @@ def _advantage(
     phi = np.array([POTENTIALS[config.potential](obs) for obs in states])
     if episode.terminated or config.at_limit == "nothing":
         phi[n] = 0.0  # an end: the potential must be 0 there
-    rewards = torch.tensor(episode.rewards) + torch.from_numpy(config.gamma * phi[1:] - phi[:-1])
+    given = torch.tensor(episode.rewards, dtype=torch.float64)  # its default is float32
+    rewards = given + torch.from_numpy(config.gamma * phi[1:] - phi[:-1])
     with torch.no_grad():
         values = value(critic, states / scale(config)) * config.critic
     after = values[n] * (not episode.terminated and config.at_limit == "value")

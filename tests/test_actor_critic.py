@@ -1,5 +1,6 @@
 """Advantages by hand and by enumeration; the compiled learner equal to the specification."""
 
+import dataclasses
 import math
 from functools import partial
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from coursekit import actor_critic, fast, mdp
+from coursekit import actor_critic, fast, mdp, train
 from coursekit.fast import actor_critic_kernel
 
 # --- Advantages: two episodes, of 3 and 2 steps, B ≠ T, numbers that one can do by hand.
@@ -184,8 +185,8 @@ def test_a_learner_does_not_know_who_else_is_in_the_batch():
 
 
 def test_the_noise_lasts_when_it_has_to_be_drawn_again():
-    """More episodes a lane than are drawn ahead (8), and stops of the progress bar between."""
-    setting = config(updates=11, episodes=1, lr=1e-4)
+    """More episodes a lane than are drawn ahead."""
+    setting = config(updates=19, episodes=1, lr=1e-4)
     many, run = fast.train_many(setting, [4]), actor_critic.train(setting, 4)
     np.testing.assert_allclose(many.returns[0], run.returns, rtol=1e-6)
 
@@ -196,6 +197,152 @@ def test_parameters_come_back_for_observations_as_they_are():
     policy, critic = actor_critic.initial(config(), rng)
     for now, before in ((many.policies[0], policy), (many.critics[0], critic)):
         np.testing.assert_allclose(now["w0"] * [1, 1, 8], before["w0"].detach(), atol=1e-15)
+
+
+# --- The oracle of the second algorithm. Without a critic it is the first one.
+PLAIN = {"critic": False, "lam": 1.0, "at_limit": "nothing", "gamma": 0.9}
+
+
+def is_train(learn, reduction, optimiser):
+    """Parameter for parameter, on CartPole and without a critic: the actor of ``learn``."""
+    change = PLAIN | {"reduction": reduction, "optimiser": optimiser, "lr": 0.02}
+    ours = learn(config(env_id="CartPole-v1", **change))
+    same = {"gamma": 0.9, "reduction": reduction, "optimiser": optimiser, "lr": 0.02}
+    theirs = train.train(train.Config(hidden=(5,), episodes=3, updates=4, **same), 11)
+    tight = 1e-15 if learn is specification else 1e-12
+    pairs = [(np.asarray(ours[k].detach()), theirs.params[k].detach().numpy()) for k in ours]
+    return len(pairs) == 4 and all(np.abs(a - b).max() <= tight for a, b in pairs)
+
+
+def specification(config):
+    return actor_critic.train(config, 11).policy
+
+
+def twin(config):
+    found = fast.train_many(config, [11]).policies[0]
+    return {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in found.items()}
+
+
+@pytest.mark.parametrize("learn", [specification, twin])
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+@pytest.mark.parametrize("reduction", actor_critic.REDUCTIONS)
+def test_without_a_critic_at_lambda_1_it_is_train(learn, reduction, optimiser):
+    assert is_train(learn, reduction, optimiser)
+
+
+# With a critic: one update of SGD is lr times a gradient, which another formula gives as well.
+GRADIENT = {"episodes": 3, "updates": 1, "hidden": 5, "optimiser": "sgd", "lr": 1e-3}
+GRADIENT |= {"critic_lr": 1e-3, "gamma": 0.9, "lam": 0.7, "at_limit": "value"}
+ENVS = ["CartPole-v1", "Pendulum-v1"]
+
+
+def by_autograd(setting, played):
+    """Both gradients by Σ_k (γλ)^k δ_{t+k} written out, V and log π by autograd; nothing shared."""
+    rng = np.random.default_rng(np.random.SeedSequence(11).spawn(1 + 2 * 3)[0])
+    actor, critic = actor_critic.initial(setting, rng)
+    policy, scale = actor_critic.policy_for(setting), actor_critic.scale(setting)
+    gamma, decay, J, error, steps = setting.gamma, setting.gamma * setting.lam, 0.0, 0.0, 0
+
+    def V(obs):
+        hidden = torch.relu(torch.from_numpy(obs / scale) @ critic["w0"].T + critic["b0"])
+        return (hidden @ critic["w1"].T + critic["b1"]).squeeze(-1)
+
+    for obs, actions, rewards, terminated in played:
+        n, values = len(rewards), V(obs)
+        held = values.detach().numpy().copy()  # n + 1 of them; no future after an end by itself
+        held[n] *= not terminated
+        delta = np.array(rewards) + gamma * held[1:] - held[:-1]
+        A = np.array([sum(decay**k * delta[t + k] for k in range(n - t)) for t in range(n)])
+        logp = policy.logp(actor, obs[:-1] / scale, torch.from_numpy(np.array(actions)))
+        J = J + (logp * torch.from_numpy(A)).sum() / 3
+        error = error + 0.5 * ((values[:-1] - torch.from_numpy(A + held[:-1])) ** 2).sum()
+        steps += n
+    (error / steps - J).backward()
+    moved = [{k: (v - 1e-3 * v.grad).detach() for k, v in p.items()} for p in (actor, critic)]
+    for params in moved:
+        params["w0"] = params["w0"] / torch.from_numpy(scale)
+    return moved
+
+
+def watched(env_id, monkeypatch):
+    """One update by the specification, and the episodes that it played."""
+    played, play = [], actor_critic._play
+
+    def looked_at(*args):
+        episode = play(*args)
+        obs = np.array([*episode.obs, episode.last])
+        played.append((obs, episode.actions, episode.rewards, episode.terminated))
+        return episode
+
+    setting = actor_critic.Config(env_id=env_id, **GRADIENT)
+    monkeypatch.setattr(actor_critic, "_play", looked_at)
+    return actor_critic.train(setting, 11), by_autograd(setting, played), setting
+
+
+def farthest(run, moved):
+    pairs = ((run.policy, moved[0]), (run.critic, moved[1]))
+    return max(float((a[k].detach() - b[k]).abs().max()) for a, b in pairs for k in b)
+
+
+@pytest.mark.parametrize("env_id", ENVS)
+def test_with_a_critic_both_gradients_are_those_of_autograd_by_the_slow_sum(env_id, monkeypatch):
+    run, moved, setting = watched(env_id, monkeypatch)
+    assert farthest(run, moved) < 1e-12
+    many = fast.train_many(setting, [11])
+    twins = actor_critic.Result(
+        None, None, *({k: torch.from_numpy(v.copy()) for k, v in p[0].items()} for p in many[2:])
+    )
+    assert farthest(twins, moved) < 1e-12
+
+
+def sign_turned(right):
+    return lambda *args: tuple(x * s for x, s in zip(right(*args), (-1, 1), strict=True))
+
+
+def exchanged(right):
+    def advantage(config, critic, episode):
+        swapped = dataclasses.replace(config, gamma=config.lam, lam=config.gamma)
+        return right(swapped, critic, episode)
+
+    return advantage
+
+
+def bootstraps_always(right):
+    return lambda config, critic, episode: right(config, critic, episode._replace(terminated=False))
+
+
+def target_a_step_late(right):
+    def advantage(config, critic, episode):
+        A, target = right(config, critic, episode)
+        return A, torch.roll(target, 1)
+
+    return advantage
+
+
+def not_detached(right):
+    def advantage(config, critic, episode):
+        A, target = right(config, critic, episode)
+        obs = np.array(episode.obs) / actor_critic.scale(config)
+        V = actor_critic.value(critic, obs)
+        return A, target + V - V.detach()  # the same number, and a gradient through the target
+
+    return advantage
+
+
+WRONG = [sign_turned, exchanged, bootstraps_always, target_a_step_late, not_detached]
+
+
+@pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: mutant.__name__)
+def test_the_oracle_rejects_the_mutant(mutant, monkeypatch):
+    wrong = mutant(actor_critic._advantage)
+    monkeypatch.setattr(actor_critic, "_advantage", wrong)
+    run, moved, _ = watched("CartPole-v1", monkeypatch)
+    assert farthest(run, moved) > 1e-9
+
+
+def test_with_the_actors_sign_turned_round_it_is_not_train(monkeypatch):
+    monkeypatch.setattr(actor_critic, "_advantage", sign_turned(actor_critic._advantage))
+    assert not is_train(specification, "sum", "sgd")
 
 
 # --- Bad input.
