@@ -69,14 +69,14 @@ def compare(env_id, ours=envs, seed=5, steps=STEPS, free=False):
     env, spec, gap = gymnasium.make(env_id), ours.SPECS[env_id], Gap()
     real, _ = env.reset(seed=seed)
     states, first = ours.reset(env_id, np.random.default_rng(seed), steps)
-    k, n, state, obs = 0, 0, tuple(states[0]), np.zeros(spec.obs)
+    k, n, state, obs = 0, 0, tuple(states[0]), np.zeros((1, spec.obs))
     gap.look(state, env.unwrapped.state, first[0], real)
     for action in actions_of(env_id, steps, seed):
         real, real_reward, terminated, truncated, _ = env.step(action)
         state, reward, ended = ours.step(spec.number, state, float(np.ravel(action)[0]))
-        ours.observe(spec.number, state, obs)
+        ours.observe(spec.number, state, obs, 0)
         n += 1
-        gap.look(state, env.unwrapped.state, obs, real, reward, real_reward)
+        gap.look(state, env.unwrapped.state, obs[0], real, reward, real_reward)
         gap.ends.append((ended == terminated, (n == spec.limit) == truncated))
         gap.truncations += truncated
         if terminated or truncated:
@@ -130,9 +130,9 @@ def corner(env_id, ours, state, action):
     taken = action if spec.actions else np.array([action], dtype=np.float32)
     real, real_reward, terminated, _, _ = env.step(taken)
     after, reward, ended = ours.step(spec.number, padded(state), float(action))
-    obs = np.zeros(spec.obs)
-    ours.observe(spec.number, after, obs)
-    gap.look(after, env.unwrapped.state, obs, real, reward, real_reward)
+    obs = np.zeros((1, spec.obs))
+    ours.observe(spec.number, after, obs, 0)
+    gap.look(after, env.unwrapped.state, obs[0], real, reward, real_reward)
     gap.ends.append((ended == terminated,))
     return gap, terminated
 
@@ -220,9 +220,9 @@ def test_the_table_is_that_of_gymnasium():
 
 
 def test_observations_are_float32_numbers_and_states_are_not():
-    state, obs = (0.1, 0.2, 0.03, 0.04), np.zeros(4)
-    envs.observe(envs.CARTPOLE, state, obs)
-    np.testing.assert_array_equal(obs, np.array(state, dtype=np.float32))
+    state, obs = (0.1, 0.2, 0.03, 0.04), np.zeros((1, 4))
+    envs.observe(envs.CARTPOLE, state, obs, 0)
+    np.testing.assert_array_equal(obs[0], np.array(state, dtype=np.float32))
     assert (obs != state).all()
     assert envs.step(envs.CARTPOLE, state, 1.0)[0][0] == 0.1 + 0.02 * 0.2
 
@@ -274,7 +274,7 @@ MUTANTS = {
         "speed_before_place": ("= x + 0.02 * x_dot,", "= x + 0.02 * (x_dot + 0.02 * x_acc),"),
         "falls_later": ("> 12 * 2 * math.pi / 360", "> 13 * 2 * math.pi / 360"),
         "no_walls": ("abs(x) > 2.4 or ", ""),
-        "float64_seen": ("= np.float32(obs[i])", "= obs[i]"),
+        "float64_seen": ("= np.float32(obs[row, i])", "= obs[row, i]"),
         "reset_range": ("uniform(-0.05, 0.05,", "uniform(-0.5, 0.5,"),
     },
     "Acrobot-v1": {
@@ -342,9 +342,9 @@ def test_the_stamp_changes_with_every_source_that_compiled_code_is_made_from(tmp
 def test_every_module_with_compiled_code_and_what_it_imports_is_in_the_stamp():
     folder = Path(envs.__file__).parent
     texts = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
-    marks = re.compile(r"^@(envs\.)?compiled\b", re.MULTILINE)
+    marks = re.compile(r"^@(envs\.)?(compiled|inlined)\b", re.MULTILINE)
     holders = {name for name, text in texts.items() if marks.search(text)}
-    assert holders == {"envs", "backprop", "reinforce_kernel", "actor_critic_kernel"}
+    assert holders == {"envs", "backprop", "lanes", "reinforce_kernel", "actor_critic_kernel"}
     for name in holders:
         imported = re.findall(r"^from coursekit import (.+)$", texts[name], re.MULTILINE)
         imported += re.findall(

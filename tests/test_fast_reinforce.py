@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from coursekit import baselines, losses, policies, train
-from coursekit.fast import backprop, envs, reinforce
+from coursekit.fast import backprop, envs, lanes, reinforce
 from coursekit.fast import reinforce_kernel as kernel
 
 SMALL = {"hidden": (7,), "gamma": 0.9, "lr": 0.01, "divisor": 30.0}
@@ -186,7 +186,7 @@ def test_numbers_drawn_in_small_portions_are_the_same_numbers(monkeypatch):
     config = train.Config(**SMALL, updates=10, episodes=3)
     wide = reinforce.train_many(config, [8])
     begun, learn = [], kernel.learn
-    monkeypatch.setattr(reinforce, "AHEAD", 1)
+    monkeypatch.setattr(lanes, "AHEAD", 1)
     monkeypatch.setattr(kernel, "learn", lambda *args: begun.append(args[-1]) or learn(*args))
     narrow = reinforce.train_many(config, [8])
     assert begun == list(range(10))
@@ -196,7 +196,7 @@ def test_numbers_drawn_in_small_portions_are_the_same_numbers(monkeypatch):
 
 def test_numbers_used_up_to_the_last_one_are_followed_by_new_ones(monkeypatch):
     config = train.Config(**SMALL, env_id="MountainCar-v0", updates=4)
-    monkeypatch.setattr(reinforce, "AHEAD", 2)
+    monkeypatch.setattr(lanes, "AHEAD", 2)
     many = reinforce.train_many(config, [2])
     assert many.lengths.ravel().tolist() == [envs.spec("MountainCar-v0").limit] * 4
     assert not difference(many, 0, config, 2)
@@ -285,7 +285,8 @@ def test_a_rate_that_is_no_number_is_refused_with_what_was_given(lr):
 
 # --- Mutants: the sources with one thing changed, run as plain Python against the same oracle.
 
-MODULES = {"envs": envs, "backprop": backprop, "kernel": kernel, "reinforce": reinforce}
+MODULES = {"envs": envs, "backprop": backprop, "lanes": lanes}
+MODULES |= {"kernel": kernel, "reinforce": reinforce}
 
 
 def engine(monkeypatch, *changes):
@@ -302,7 +303,7 @@ def engine(monkeypatch, *changes):
         altered[name].__file__ = module.__file__
         exec(compile(source, f"{name}_altered.py", "exec"), altered[name].__dict__)
         altered[name].__dict__.update({k: v for k, v in altered.items() if hasattr(module, k)})
-    altered["reinforce"].AHEAD = 1  # refills are part of what is compared
+    altered["lanes"].AHEAD = 1  # refills are part of what is compared
     assert not hasattr(altered["kernel"].learn, "py_func")  # plain Python indeed
     return altered["reinforce"]
 
@@ -366,7 +367,7 @@ def test_the_oracle_accepts_the_compiled_loop_and_the_same_source_uncompiled(mon
     assert is_train(engine(monkeypatch))
 
 
-LEARNED = "    _remember(setting, memory, whole / B, sums, counts)\n"
+LEARNED = "    _remember(setting, memory, whole / B, longest)\n"
 USED = "            weight[first + t] -= memory.value[t]\n"
 SUBTRACTED_LATE = (
     LEARNED
@@ -377,45 +378,46 @@ SUBTRACTED_LATE = (
     + "            first += 1\n"
 )
 MUTANTS = {
-    "sign": [("backprop", "d = -weight[row]", "d = weight[row]")],
+    "sign": [("backprop", "factor = -weight[t + k]", "factor = weight[t + k]")],
     "onehot_minus_p_reversed": [
-        ("kernel", "p[a] = -p[a]", "p[a] = p[a]"),
-        ("kernel", "p[action] += 1.0", "p[action] -= 1.0"),
+        ("backprop", "p[row, a] = -p[row, a]", "p[row, a] = p[row, a]"),
+        ("backprop", "p[row, action] += 1.0", "p[row, action] -= 1.0"),
     ],
-    "onehot_alone": [("kernel", "p[a] = -p[a]", "p[a] = 0.0")],
-    "relu_mask_missing": [("backprop", "dhidden[j] if h[j] > 0.0 else 0.0", "dhidden[j]")],
-    "tanh_slope": [("backprop", "1.0 - h[j] * h[j]", "1.0 - h[j]")],
-    "b0_without_gradient": [("backprop", "grad.b0[j] += dhidden[j]", "grad.b0[j] += 0.0")],
+    "onehot_alone": [("backprop", "p[row, a] = -p[row, a]", "p[row, a] = 0.0")],
+    "relu_mask_missing": [("backprop", "1.0 if h > 0.0 else 0.0)", "1.0)")],
+    "tanh_slope": [("backprop", "1.0 - h * h if", "1.0 - h if")],
+    "b0_without_gradient": [("backprop", "total[j] += d", "total[j] += 0.0")],
     "zero_grad_forgotten": [("backprop", "grad.w1.fill(0.0)", "pass")],
     "obs_a_step_late": [
-        ("backprop", "h, x = hidden[row], obs[row]", "h, x = hidden[row], obs[row - 1]")
+        ("backprop", "add_products(grad.w0, obs, rows,", "add_products(grad.w0, obs[1:], rows,")
     ],
     "adam_first_bias": [("backprop", "lr / (1.0 - 0.9**done)", "lr")],
     "adam_second_bias": [("backprop", "math.sqrt(1.0 - 0.999**done)", "1.0")],
-    "adam_counts_from_0": [("kernel", "square, done)\n", "square, done + 1)\n")],
+    "adam_counts_from_0": [("kernel", "part.square, done)\n", "part.square, done + 1)\n")],
     "adam_epsilon_inside": [
         ("backprop", "math.sqrt(v[k]) / root + 1e-8", "math.sqrt(v[k] + 1e-8) / root"),
     ],
     "sgd_momentum": [
         ("backprop", "p[k] -= lr * g[k]", "m[k] = 0.9 * m[k] + g[k]; p[k] -= lr * m[k]")
     ],
-    "norm_squared": [("backprop", "return math.sqrt(total + ", "return (total + ")],
-    "norm_without_b1": [("backprop", " + squared(grad.b1)", "")],
+    "norm_squared": [("backprop", "return math.sqrt(total)", "return total")],
+    "norm_without_b1": [("kernel", "norm(part.grad)", "norm(part.grad[:-2])")],
     "norm_after_clipping": [
         (
             "kernel",
-            "norm = log.grad_norm[done] = backprop.norm(grad)",
-            "norm = backprop.norm(grad)",
-        ),
-        (
-            "kernel",
-            "(norm + 1e-6))\n",
-            "(norm + 1e-6))\n        log.grad_norm[done - 1] = allowed\n",
+            "norm, done)\n    return",
+            "norm, done); log.grad_norm[done - 1] = 1.0\n    return",
         ),
     ],
     "clip_forgotten": [("kernel", "min(setting.clip, norm + 1e-6)", "norm + 1e-6")],
     "clip_lengthens": [("kernel", "min(setting.clip, norm + 1e-6)", "setting.clip")],
-    "clip_without_b0": [("backprop", "(grad.w0.ravel(), grad.b0, ", "(grad.w0.ravel(), ")],
+    "clip_of_some": [
+        (
+            "backprop",
+            "range(g.shape[0]):\n        g[k] *= f",
+            "range(9, g.shape[0]):\n        g[k] *= f",
+        )
+    ],
     "normalise_forgotten": [("kernel", "1.0 if setting.normalise else ", "")],
     "rate_by_k": [("kernel", "/ math.sqrt(done) if", "/ done if")],
     "rate_from_k_plus_1": [("kernel", "math.sqrt(done)", "math.sqrt(done + 1)")],
@@ -429,19 +431,19 @@ MUTANTS = {
     ],
     "typical_of_all_lengths": [("kernel", "max(FORGET, 1.0 / typical[1])", "FORGET")],
     "typical_of_the_last": [("kernel", "max(FORGET, 1.0 / typical[1])", "1.0")],
-    "typical_from_a_guess": [("reinforce", "[np.inf, 0.0]", "[20.0, 0.0]")],
+    "typical_from_a_guess": [("kernel", "[np.inf, 0.0]", "[20.0, 0.0]")],
     "tilt_from_a_guess": [("kernel", " if memory.typical[1] > 0.0 else 0.0", "")],
     "typical_of_a_batch_summed": [("kernel", "typical, first / B)", "typical, float(first))")],
     "tilt_of_a_batch_summed": [("kernel", "memory.typical[0] / (B * n)", "memory.typical[0] / n")],
     "tilt_is_the_mean": [("kernel", "memory.typical[0] / (B * n)", "1.0 / (B * n)")],
     "gamma_missing": [("kernel", "+ setting.gamma * G", "+ G")],
     "weights_exchanged": [("kernel", "if setting.whole:", "if not setting.whole:")],
-    "action_off_by_one": [("kernel", "action = a + 1", "action = a")],
-    "action_other_tail": [("kernel", "if below <= u:", "if below > 1.0 - u:")],
+    "action_off_by_one": [("backprop", "action = a + 1", "action = a")],
+    "action_other_tail": [("backprop", "if below <= u:", "if below > 1.0 - u:")],
     "uniform_off_by_one": [
-        ("kernel", "[lane, stream.cursor[lane]]", "[lane, stream.cursor[lane] - 1]"),
+        ("lanes", "[lane, stream.cursor[lane] - 1]", "[lane, stream.cursor[lane] - 2]"),
     ],
-    "uniforms_of_lane_0": [("kernel", "u = stream.uniform[lane,", "u = stream.uniform[0,")],
+    "uniforms_of_lane_0": [("lanes", "return stream.noise[lane,", "return stream.noise[0,")],
     "obs_of_the_last_step": [("kernel", "        if n == 0:\n", "        if n <= 1:\n")],
     "a_step_short_of_the_limit": [
         ("kernel", "while n < setting.limit and", "while n < setting.limit - 1 and")
@@ -458,17 +460,19 @@ MUTANTS = {
     ],
     "baseline_never_updated": [("kernel", LEARNED, "")],
     "baseline_learns_what_is_left": [
-        ("kernel", "            sums[t] += weight[first + t]\n", ""),
+        ("kernel", "            memory.sums[t] += weight[first + t]\n", ""),
         (
             "kernel",
             USED,
-            USED + "            sums[t] += weight[first + t]\n",
+            USED + "            memory.sums[t] += weight[first + t]\n",
         ),
     ],
     "running_mean_gain": [("kernel", "max(FORGET, 1.0 / memory.batches[0])", "FORGET")],
     "running_mean_of_all": [("kernel", "max(FORGET, 1.0 / memory.batches[0])", "1.0")],
     "one_count_for_all_steps": [("kernel", "1.0 / memory.batches[t]", "1.0 / memory.batches[0]")],
-    "mean_over_all_episodes": [("kernel", "sums[t] / counts[t]", "sums[t] / counts[0]")],
+    "mean_over_all_episodes": [
+        ("kernel", "sums[t] / memory.counts[t]", "sums[t] / memory.counts[0]")
+    ],
     "standardise_without_root": [("kernel", "deviation = math.sqrt(square)", "deviation = square")],
     "standardise_not_centred": [("kernel", "        weight[t] -= mean\n", "")],
     "standardise_over_n_minus_1": [
@@ -478,23 +482,21 @@ MUTANTS = {
         ("kernel", "if setting.standardise == 1:", "if setting.standardise == 2:")
     ],
     "the_seeded_reset_is_played": [
-        ("reinforce", "states[1:] for states", "states[:-1] for states"),
-        ("reinforce", "obs[1:] for _, obs", "obs[:-1] for _, obs"),
+        ("lanes", "states[1:] for states", "states[:-1] for states"),
+        ("lanes", "obs[1:] for _, obs", "obs[:-1] for _, obs"),
     ],
     "seeds_and_draws_exchanged": [
-        ("reinforce", "for_lanes[::2]", "for_lanes[1::2]"),
+        ("lanes", "for_lanes[::2]", "for_lanes[1::2]"),
         (
-            "reinforce",
+            "lanes",
             "_rng(stream) for stream in for_lanes[1::2]",
             "_rng(stream) for stream in for_lanes[::2]",
         ),
     ],
     "unused_numbers_dropped": [
-        ("reinforce", " = uniform[lane, used:].copy()", ""),
+        ("lanes", " = row[used:].copy()", " *= 1.0"),
     ],
-    "unused_numbers_drawn_again": [
-        ("reinforce", "used = stream.cursor[lane]", "used = uniform.shape[1]")
-    ],
+    "unused_numbers_drawn_again": [("lanes", "left = len(row) - used", "left, used = 0, len(row)")],
     "rate_of_the_first_learner": [("reinforce", "float(rates[k])", "float(rates[0])")],
     "seed_of_the_first_learner": [("reinforce", "_one(config, seeds[k]", "_one(config, seeds[0]")],
 }

@@ -6,20 +6,16 @@ Axes: ``L`` learners, ``U`` updates, ``B`` episodes, ``O`` observation, ``H`` hi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from coursekit import actor_critic as specification
 from coursekit import guards, train
 from coursekit.actor_critic import Config
 from coursekit.fast import actor_critic_kernel as kernel
-from coursekit.fast import backprop, envs
-
-CHUNK = 5  # updates between two looks at the progress bar
+from coursekit.fast import backprop, envs, lanes
 
 
 class Many(NamedTuple):
@@ -43,68 +39,35 @@ def train_many(
 ) -> Many:
     """Learner k is ``actor_critic.train(config, seeds[k])``.
 
-    ValueError for an environment that is not compiled, and as ``own_seeds`` says.
+    ValueError for a number of threads that is none, for an environment that is not compiled, and as
+    ``own_seeds`` says.
     """
+    guards.count("threads", threads)
     seeds = guards.own_seeds(seeds)
     envs.spec(config.env_id)
-    total = len(seeds) * config.updates
-    bar = train.progress_bar(total, show=progress, unit="update")
-    with ThreadPoolExecutor(max(1, threads)) as pool, bar:
-        runs = list(pool.map(lambda seed: _one(config, seed, bar), seeds))
+    bar = train.progress_bar(len(seeds) * config.updates, show=progress, unit="update")
+    runs = lanes.many(lambda k, moved: _one(config, seeds[k], moved), len(seeds), threads, bar)
     logs, actors, critics = zip(*runs, strict=True)
     returns, lengths = (np.array(column) for column in zip(*logs, strict=True))
     return Many(returns, lengths, list(actors), list(critics))
 
 
-def _one(config: Config, seed: int, bar: tqdm) -> tuple:
-    """One learner: draw its random numbers, run the compiled loop, refill, run on."""
-    spec, B, U = envs.spec(config.env_id), config.episodes, config.updates
-    for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * B)
-    env_seeds = [int(stream.generate_state(1)[0]) for stream in for_lanes[::2]]
-    starts = [envs.reset(config.env_id, np.random.default_rng(s), U + 1) for s in env_seeds]
-    rngs = [np.random.default_rng(stream) for stream in for_lanes[1::2]]
-    noise = np.empty((B, 8 * spec.limit))
-    stream = kernel.Stream(
-        # the first reset is the one that seeds; as in train, it is never played
-        states=np.stack([states[1:] for states, _ in starts], axis=1),
-        obs=np.stack([obs[1:] for _, obs in starts], axis=1),
-        noise=noise,
-        cursor=np.full(B, noise.shape[1]),
-    )
+def _one(config: Config, seed: int, moved: Callable) -> tuple[kernel.Log, dict, dict]:
+    """One learner: its arrays, and the compiled loop on its lanes."""
+    spec, shape = envs.spec(config.env_id), (config.updates, config.episodes)
     setting = _setting(config, spec)
-    policy, value = specification.initial(config, np.random.default_rng(for_weights))
-    log_std = policy["log_std"].detach().numpy() if setting.gaussian else np.zeros(1)
-    actor, critic = _part(_network(policy)), _part(_network(value))
-    spread = kernel.Part(log_std, *(np.zeros(1) for _ in range(3)))
-    batch = _batch(B, B * spec.limit, spec, config.hidden)
-    log = kernel.Log(np.zeros((U, B)), np.zeros((U, B), dtype=np.int64))
-    done = 0
-    while done < U:
-        for lane, rng in enumerate(rngs):  # keep what is unused, draw what was used
-            used = stream.cursor[lane]
-            noise[lane, : noise.shape[1] - used] = noise[lane, used:].copy()
-            fresh = rng.standard_normal(used) if setting.gaussian else rng.random(used)
-            noise[lane, noise.shape[1] - used :] = fresh
-        stream.cursor[:] = 0
-        before, stop = done, min(U, done + CHUNK)
-        done = kernel.learn(setting, actor, spread, critic, batch, stream, log, done, stop)
-        bar.update(done - before)
-    named = _named(actor.net, setting) | ({"log_std": log_std} if setting.gaussian else {})
-    return log, named, _named(critic.net, setting)
+    batch = _batch(config.episodes, config.episodes * spec.limit, spec, config.hidden)
+    log, parts = kernel.Log(np.zeros(shape), np.zeros(shape, dtype=np.int64)), []
 
+    def prepare(rng: np.random.Generator) -> Callable:
+        parts.extend(map(backprop.part, specification.initial(config, rng)))
+        return lambda stream, done: kernel.learn(setting, *parts, batch, stream, log, done)
 
-def _network(params: dict) -> backprop.Network:
-    w0, b0, w1, b1 = (params[name].detach().numpy() for name in ("w0", "b0", "w1", "b1"))
-    return backprop.Network(np.ascontiguousarray(w0.T), b0, w1, b1)
-
-
-def _named(net: backprop.Network, setting: kernel.Setting) -> dict[str, np.ndarray]:
-    return {"w0": net.w0.T / setting.scale, "b0": net.b0, "w1": net.w1, "b1": net.b1}
-
-
-def _part(net: backprop.Network) -> kernel.Part:
-    zeros = (backprop.Network(*(np.zeros_like(x) for x in net)) for _ in range(3))
-    return kernel.Part(net, *zeros)
+    lanes.run(config.env_id, seed, shape, prepare, moved, normal=setting.gaussian)
+    actor, critic = (backprop.named(part.net) for part in parts)
+    for named in (actor, critic):
+        named["w0"] = named["w0"] / setting.scale
+    return log, actor | ({"log_std": parts[0].rest} if setting.gaussian else {}), critic
 
 
 def _batch(B: int, rows: int, spec: envs.Spec, hidden: int) -> kernel.Batch:
@@ -121,6 +84,7 @@ def _batch(B: int, rows: int, spec: envs.Spec, hidden: int) -> kernel.Batch:
         value=np.empty((rows, 1)),
         critic_hidden=np.empty((rows, hidden)),
         after=np.empty(B),
+        one=np.ones((rows, 1)),
     )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from coursekit import actor_critic
-from coursekit.fast import backprop, envs
+from coursekit.fast import backprop, envs, lanes
 
 REDUCTION, AT_LIMIT, POTENTIAL = (
     {name: number for number, name in enumerate(names)}
@@ -42,15 +42,6 @@ class Setting(NamedTuple):
     scale: np.ndarray  # (O,): the networks see obs / scale
 
 
-class Part(NamedTuple):
-    """A network (or a single array, log σ) with its gradient and Adam's two running means."""
-
-    net: backprop.Network | np.ndarray
-    grad: backprop.Network | np.ndarray
-    mean: backprop.Network | np.ndarray
-    square: backprop.Network | np.ndarray
-
-
 class Batch(NamedTuple):
     """The steps of B episodes one after the other, and what the backward passes need of them."""
 
@@ -65,15 +56,7 @@ class Batch(NamedTuple):
     value: np.ndarray  # (B · limit, 1)
     critic_hidden: np.ndarray  # (B · limit, H)
     after: np.ndarray  # (B,): what stands for the future after the last step
-
-
-class Stream(NamedTuple):
-    """Random numbers, drawn ahead: first states and observations; uniforms or normals."""
-
-    states: np.ndarray  # (U, B, 4)
-    obs: np.ndarray  # (U, B, O)
-    noise: np.ndarray  # (B, K)
-    cursor: np.ndarray  # (B,): the next one to use
+    one: np.ndarray  # (B · limit, 1): the derivative of the critic's output by itself
 
 
 class Log(NamedTuple):
@@ -90,90 +73,70 @@ def potential(kind, obs):
 
 
 @envs.compiled
-def learn(setting, actor, spread, critic, batch, stream, log, done, stop):
-    """Updates ``done`` to ``stop`` while every lane has enough noise; how many are done."""
-    B = log.returns.shape[1]
-    while done < stop:
+def learn(setting, actor, critic, batch, stream, log, done):
+    """Updates ``done`` and on while every lane has enough noise; how many are done."""
+    updates, B = log.returns.shape
+    while done < updates and lanes.enough(stream, setting.limit):
+        steps = np.int64(0)  # no literal, for which numba would compile versions of their own
         for lane in range(B):
-            if stream.noise.shape[1] - stream.cursor[lane] < setting.limit:
-                return done
-        steps = 0
-        for lane in range(B):
-            steps += _play(setting, actor, spread, critic, batch, steps, stream, done, lane, log)
+            steps += _play(setting, actor, critic.net, batch, steps, stream, done, lane, log)
         _advantages(setting, batch, log.lengths[done])
-        gone, lr = done / log.returns.shape[0], setting.lr
+        gone, lr = done / updates, setting.lr
         done += 1
         if setting.anneal:
-            lr *= min(1.0, 10.0 * done / log.returns.shape[0]) * (1.0 - gone)
-        _move_actor(setting, lr, actor, spread, batch, steps, done)
+            lr *= min(1.0, 10.0 * done / updates) * (1.0 - gone)
+        _move_actor(setting, lr, actor, batch, steps, done)
         if setting.critic:
             _move_critic(setting, critic, batch, steps, done)
     return done
 
 
 @envs.compiled
-def _play(setting, actor, spread, critic, batch, first, stream, update, lane, log):
+def _play(setting, actor, critic, batch, first, stream, update, lane, log):
     """One episode into the rows of ``batch`` from ``first`` on; its length."""
-    state = (
-        stream.states[update, lane, 0],
-        stream.states[update, lane, 1],
-        stream.states[update, lane, 2],
-        stream.states[update, lane, 3],
-    )
-    obs, last, value = np.empty(batch.obs.shape[1]), np.empty(batch.hidden.shape[1]), np.zeros(1)
-    obs[:] = stream.obs[update, lane]
-    here = potential(setting.potential, obs)
+    state, O = lanes.first(stream, update, lane), batch.obs.shape[1]  # noqa: E741
+    obs, value = np.empty((1, O)), np.zeros((1, 1))
+    hidden = np.empty((1, batch.hidden.shape[1]))
+    obs[0, :] = stream.obs[update, lane]
+    here = potential(setting.potential, obs[0])
     n, total, terminated = 0, 0.0, False
     while n < setting.limit and not terminated:
         row = first + n
-        seen, out = batch.obs[row], batch.dout[row]
-        seen[:] = obs / setting.scale
-        if batch.four.shape[0] > 0:
-            batch.four[row, : seen.shape[0]] = seen
-        noise = stream.noise[lane, stream.cursor[lane]]
-        stream.cursor[lane] += 1
+        for i in range(O):
+            batch.obs[row, i] = obs[0, i] / setting.scale[i]
+            if batch.four.shape[0] > 0:
+                batch.four[row, i] = batch.obs[row, i]
+        backprop.outputs(False, actor.net, batch.obs, row, batch.hidden, batch.dout)
+        noise = lanes.draw(stream, lane)
         if setting.gaussian:
-            backprop.outputs(False, actor.net, seen, batch.hidden[row], out)
-            action = _gaussian(spread, batch, row, noise)
+            action = _gaussian(actor.rest[0], batch, row, noise)
         else:
-            backprop.forward(False, actor.net, seen, batch.hidden[row], out)
-            action = _softmax(out, noise)
+            backprop.softmax(batch.dout, row)
+            action = float(backprop.taken(batch.dout, row, noise))
         batch.value[row, 0] = 0.0
         if setting.critic:
-            backprop.outputs(False, critic.net, seen, batch.critic_hidden[row], batch.value[row])
+            backprop.outputs(False, critic, batch.obs, row, batch.critic_hidden, batch.value)
         state, reward, terminated = envs.step(setting.env, state, action)
-        envs.observe(setting.env, state, obs)
+        envs.observe(setting.env, state, obs, 0)
         total += reward
         n += 1
         ends = terminated or (n == setting.limit and setting.at_limit == 0)
-        there = 0.0 if ends else potential(setting.potential, obs)
+        there = 0.0 if ends else potential(setting.potential, obs[0])
         batch.reward[row] = reward + setting.gamma * there - here
         here = there
     if setting.at_limit == 1 and setting.critic and not terminated:
-        backprop.outputs(False, critic.net, obs / setting.scale, last, value)
-    batch.after[lane] = value[0]
+        for i in range(O):
+            obs[0, i] /= setting.scale[i]
+        backprop.outputs(False, critic, obs, 0, hidden, value)
+    batch.after[lane] = value[0, 0]
     log.returns[update, lane], log.lengths[update, lane] = total, n
     return n
 
 
-@envs.compiled
-def _softmax(p, u):
-    """The action by inverse CDF from u; p (A,) becomes onehot − p."""
-    action, below = 0, 0.0
-    for a in range(p.shape[0] - 1):
-        below += p[a]
-        if below <= u:
-            action = a + 1
-    for a in range(p.shape[0]):
-        p[a] = -p[a]
-    p[action] += 1.0
-    return float(action)
-
-
-@envs.compiled
-def _gaussian(spread, batch, row, noise):
+@envs.inlined
+def _gaussian(log_std, batch, row, noise):
     """The action m + σ ε on the one axis; ∂ log π / ∂m = ε/σ and ∂ log π / ∂ log σ = ε² − 1."""
-    sigma = math.exp(spread.net[0])
+    sigma = math.exp(log_std)
     action = batch.dout[row, 0] + sigma * noise
     batch.dout[row, 0] = noise / sigma
     batch.dspread[row, 0] = noise * noise - 1.0
@@ -199,37 +162,34 @@ def _advantages(setting, batch, lengths):
 
 
 @envs.compiled
-def _move_actor(setting, lr, actor, spread, batch, steps, done):
+def _move_actor(setting, lr, actor, batch, steps, done):
     """One step along Σ_t weight_t ∇ log π(a_t|s_t)."""
-    backprop.backward(
-        False, actor.net, actor.grad, batch.obs, batch.hidden, batch.dout, batch.weight, steps
-    )
-    backprop.move(setting.adam, lr, actor.net, actor.grad, actor.mean, actor.square, done)
+    obs, hidden, dout = batch.obs, batch.hidden, batch.dout
+    backprop.backward(False, actor.net, actor.dnet, obs, hidden, dout, batch.weight, steps)
     if setting.gaussian:
-        spread.grad.fill(0.0)
+        actor.drest[0] = 0.0
         for t in range(steps):
-            spread.grad[0] -= batch.weight[t] * batch.dspread[t, 0]
-        backprop.step(setting.adam, lr, spread.net, spread.grad, spread.mean, spread.square, done)
+            actor.drest[0] -= batch.weight[t] * batch.dspread[t, 0]
+    backprop.move(setting.adam, lr, actor.theta, actor.grad, actor.mean, actor.square, done)
 
 
 @envs.compiled
 def _move_critic(setting, critic, batch, steps, done):
     """Some steps down ½ (1/N) Σ_t (V(s_t) − target_t)², the targets held fixed."""
-    net, grad, narrow = critic.net, critic.grad, batch.four.shape[0] > 0
-    ones = np.ones((steps, 1))
+    obs, hidden, net, narrow = batch.obs, batch.critic_hidden, critic.net, batch.four.shape[0] > 0
     for k in range(setting.critic_steps):
         if narrow:
-            _critic_gradient(net, grad, batch.four, batch.target, steps)
+            _critic_gradient(net, critic.dnet, batch.four, batch.target, steps)
         else:
             for t in range(steps):
-                hidden, value = batch.critic_hidden[t], batch.value[t]
-                backprop.outputs(False, net, batch.obs[t], hidden, value)
-                batch.weight[t] = (batch.target[t] - value[0]) / steps
-            hidden = batch.critic_hidden
-            backprop.backward(False, net, grad, batch.obs, hidden, ones, batch.weight, steps)
-        number = (done - 1) * setting.critic_steps + k + 1
-        lr = setting.critic_lr
-        backprop.move(setting.adam, lr, net, grad, critic.mean, critic.square, number)
+                if k > 0:
+                    backprop.outputs(False, net, obs, t, hidden, batch.value)
+                batch.weight[t] = (batch.target[t] - batch.value[t, 0]) / steps
+            backprop.backward(False, net, critic.dnet, obs, hidden, batch.one, batch.weight, steps)
+        number, lr = (done - 1) * setting.critic_steps + k + 1, setting.critic_lr
+        backprop.move(
+            setting.adam, lr, critic.theta, critic.grad, critic.mean, critic.square, number
+        )
 
 
 @envs.compiled(fastmath=backprop.FAST)

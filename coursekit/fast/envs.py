@@ -55,6 +55,16 @@ def compiled(function: Callable | None = None, **options) -> Callable:
         return njit(**options)(function)
 
 
+def inlined(function: Callable | None = None, **options) -> Callable:
+    """``numba.njit`` for what is written into its callers: a call's arrays cost more than a step.
+
+    It is compiled with each of them, and so not kept on its own.
+    """
+    if function is None:
+        return lambda function: inlined(function, **options)
+    return njit(forceinline=True, nogil=True, error_model="numpy", **options)(function)
+
+
 @cache
 def _sources() -> str:
     """A hash of all sources that compiled code is made from."""
@@ -89,26 +99,32 @@ def reset(env_id: str, rng: np.random.Generator, count: int = 1) -> tuple[np.nda
         high = np.array([np.pi, 1.0])
         states[:, :2] = rng.uniform(-high, high, (count, 2))
     obs = np.zeros((count, width))
-    for state, row in zip(states, obs, strict=True):
-        observe(number, tuple(state), row)
+    _observe_all(number, states, obs)
     return states, obs
 
 
 @compiled
-def observe(number: int, state: State, obs: np.ndarray) -> None:
-    """Write what the agent sees of ``state`` into ``obs`` (O,)."""
+def _observe_all(number, states, obs):
+    for k in range(states.shape[0]):
+        observe(number, (states[k, 0], states[k, 1], states[k, 2], states[k, 3]), obs, k)
+
+
+@compiled
+def observe(number: int, state: State, obs: np.ndarray, row: int) -> None:
+    """Write what the agent sees of ``state`` into ``obs[row]``; obs (T, O)."""
     a, b, c, d = state
     if number == CARTPOLE:
-        obs[0], obs[1], obs[2], obs[3] = a, b, c, d
+        obs[row, 0], obs[row, 1], obs[row, 2], obs[row, 3] = a, b, c, d
     elif number == ACROBOT:
-        obs[0], obs[1], obs[2], obs[3] = math.cos(a), math.sin(a), math.cos(b), math.sin(b)
-        obs[4], obs[5] = c, d
+        obs[row, 0], obs[row, 1] = math.cos(a), math.sin(a)
+        obs[row, 2], obs[row, 3] = math.cos(b), math.sin(b)
+        obs[row, 4], obs[row, 5] = c, d
     elif number == MOUNTAIN_CAR:
-        obs[0], obs[1] = a, b
+        obs[row, 0], obs[row, 1] = a, b
     else:
-        obs[0], obs[1], obs[2] = math.cos(a), math.sin(a), b
-    for i in range(obs.shape[0]):
-        obs[i] = np.float32(obs[i])
+        obs[row, 0], obs[row, 1], obs[row, 2] = math.cos(a), math.sin(a), b
+    for i in range(obs.shape[1]):
+        obs[row, i] = np.float32(obs[row, i])
 
 
 @compiled
@@ -142,7 +158,7 @@ def advance(number, states, actions, alive, obs, rewards, terminated):
             state, rewards[i], terminated[i] = step(number, state, actions[i])
             for k in range(4):
                 states[i, k] = state[k]
-        observe(number, state, obs[i])
+        observe(number, state, obs, i)
 
 
 @compiled

@@ -8,17 +8,14 @@ Axes: ``L`` learners, ``U`` updates, ``B`` episodes, ``O`` observation, ``H`` hi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from coursekit import guards, policies, train
-from coursekit.fast import backprop, envs
+from coursekit.fast import backprop, envs, lanes
 from coursekit.fast import reinforce_kernel as kernel
-
-AHEAD = 16  # how many whole episodes' worth of uniform numbers are drawn at once
 
 
 class Many(NamedTuple):
@@ -51,12 +48,10 @@ def train_many(
     rates = np.full(len(seeds), config.lr) if lr is None else guards.reals("lr", lr)
     rates = np.broadcast_to(rates, len(seeds)) if rates.ndim == 0 else rates
     _guard(config, seeds, rates)
-    bar = train.progress_bar(len(seeds), show=progress, unit="learner")
-    runs = []
-    with ThreadPoolExecutor(threads) as pool, bar:
-        for run in pool.map(lambda k: _one(config, seeds[k], float(rates[k])), range(len(seeds))):
-            runs.append(run)
-            bar.update()
+    bar = train.progress_bar(len(seeds) * config.updates, show=progress, unit="update")
+    runs = lanes.many(
+        lambda k, moved: _one(config, seeds[k], float(rates[k]), moved), len(seeds), threads, bar
+    )
     logs, params = zip(*runs, strict=True)
     return Many(*(np.array(column) for column in zip(*logs, strict=True)), list(params))
 
@@ -71,53 +66,30 @@ def _guard(config: train.Config, seeds: list[int], rates: np.ndarray) -> None:
         raise ValueError(f"hidden {config.hidden}: compiled for one hidden layer; use train.train")
 
 
-def _one(config: train.Config, seed: int, lr: float) -> tuple[kernel.Log, dict[str, np.ndarray]]:
-    """One learner: draw its random numbers, run the compiled loop, refill, run on."""
-    spec, B, U = envs.spec(config.env_id), config.episodes, config.updates
-    for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * B)
-    env_seeds = [int(stream.generate_state(1)[0]) for stream in for_lanes[::2]]
-    starts = [envs.reset(config.env_id, np.random.default_rng(s), U + 1) for s in env_seeds]
-    rngs = [np.random.default_rng(stream) for stream in for_lanes[1::2]]
-    uniform = np.empty((B, AHEAD * spec.limit))
-    stream = kernel.Stream(
-        # the first reset is the one that seeds; as in train, it is never played
-        states=np.stack([states[1:] for states, _ in starts], axis=1),
-        obs=np.stack([obs[1:] for _, obs in starts], axis=1),
-        uniform=uniform,
-        cursor=np.full(B, uniform.shape[1]),
-    )
-    net = _network(config, spec, np.random.default_rng(for_weights))
-    grad, mean, square = (backprop.Network(*(np.zeros_like(x) for x in net)) for _ in range(3))
-    rows = B * spec.limit
-    batch = kernel.Batch(
-        obs=np.empty((rows, spec.obs)),
-        hidden=np.empty((rows, config.hidden[0])),
-        dlogits=np.empty((rows, spec.actions)),
-        weight=np.empty(rows),
-    )
-    memory = kernel.Memory(np.zeros(spec.limit), np.zeros(spec.limit), np.array([np.inf, 0.0]))
-    log = kernel.Log(np.zeros((U, B)), np.zeros((U, B), dtype=np.int64), np.zeros(U))
-    setting = _setting(config, spec, lr)
-    done = 0
-    while done < U:
-        for lane, rng in enumerate(rngs):  # keep what is unused, draw what was used
-            used = stream.cursor[lane]
-            uniform[lane, : uniform.shape[1] - used] = uniform[lane, used:].copy()
-            uniform[lane, uniform.shape[1] - used :] = rng.random(used)
-        stream.cursor[:] = 0
-        done = kernel.learn(setting, net, grad, mean, square, batch, memory, stream, log, done)
-    return log, {"w0": net.w0.T.copy(), "b0": net.b0, "w1": net.w1, "b1": net.b1}
-
-
-def _network(config: train.Config, spec: envs.Spec, rng: np.random.Generator) -> backprop.Network:
+def _one(
+    config: train.Config, seed: int, lr: float, moved: Callable
+) -> tuple[kernel.Log, dict[str, np.ndarray]]:
+    """One learner: its arrays, and the compiled loop on its lanes."""
+    spec, shape = envs.spec(config.env_id), (config.updates, config.episodes)
     policy = policies.SoftmaxPolicy(
         obs_size=spec.obs,
         actions=spec.actions,
         hidden=tuple(config.hidden),
         activation=config.activation,
     )
-    w0, b0, w1, b1 = (value.detach().numpy() for value in policy.init(rng).values())
-    return backprop.Network(np.ascontiguousarray(w0.T), b0, w1, b1)
+    setting = _setting(config, spec, lr)
+    batch = kernel.batch(config.episodes * spec.limit, spec, config.hidden[0])
+    memory = kernel.memory(spec.limit)
+    log = kernel.Log(np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(config.updates))
+    params = {}
+
+    def prepare(rng: np.random.Generator) -> Callable:
+        part = backprop.part(policy.init(rng))
+        params.update(backprop.named(part.net))
+        return lambda stream, done: kernel.learn(setting, part, batch, memory, stream, log, done)
+
+    lanes.run(config.env_id, seed, shape, prepare, moved)
+    return log, params
 
 
 def _setting(config: train.Config, spec: envs.Spec, lr: float) -> kernel.Setting:

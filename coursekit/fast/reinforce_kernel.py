@@ -1,7 +1,7 @@
 """One learner, compiled by numba: play, weigh, backward, move; in plain loops, without padding.
 
-The network and its gradient are in ``backprop``. ``reinforce.train_many`` prepares the arrays and
-runs many of these on threads; ``train`` is the specification that they equal.
+The network and its gradient are in ``backprop``, the random numbers in ``lanes``. ``reinforce``
+prepares the arrays and runs many of these on threads; ``train`` is what they equal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from coursekit import baselines
-from coursekit.fast import backprop, envs
+from coursekit.fast import backprop, envs, lanes
 
 REDUCTION = {"loop": 0, "sum": 0, "constant": 0, "episode_mean": 1, "step_mean": 2}
 REDUCTION |= {"typical": 3, "tilt": 4}
@@ -50,21 +50,14 @@ class Batch(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What earlier batches taught. The baseline: one number a time step, and the number of batches
-    behind it; (limit,). The typical length and the number of batches behind it; (2,)."""
+    """What earlier batches taught: a baseline for each time step; the typical length. Each with the
+    number of batches behind it."""
 
-    value: np.ndarray
-    batches: np.ndarray
-    typical: np.ndarray
-
-
-class Stream(NamedTuple):
-    """Random numbers, drawn ahead: first states and observations, and uniforms for the actions."""
-
-    states: np.ndarray  # (U, B, 4)
-    obs: np.ndarray  # (U, B, O)
-    uniform: np.ndarray  # (B, K)
-    cursor: np.ndarray  # (B,): the next one to use
+    value: np.ndarray  # (limit,)
+    batches: np.ndarray  # (limit,)
+    sums: np.ndarray  # (limit,): of this batch's weights
+    counts: np.ndarray  # (limit,): of this batch's episodes
+    typical: np.ndarray  # (2,)
 
 
 class Log(NamedTuple):
@@ -75,62 +68,59 @@ class Log(NamedTuple):
     grad_norm: np.ndarray
 
 
+def batch(rows: int, spec: envs.Spec, hidden: int) -> Batch:
+    """Room for so many steps."""
+    obs, dlogits = np.empty((rows, spec.obs)), np.empty((rows, spec.actions))
+    return Batch(obs, np.empty((rows, hidden)), dlogits, np.empty(rows))
+
+
+def memory(limit: int) -> Memory:
+    """Nothing learnt as yet."""
+    return Memory(*(np.zeros(limit) for _ in range(4)), np.array([np.inf, 0.0]))
+
+
 @envs.compiled
-def learn(setting, net, grad, mean, square, batch, memory, stream, log, done):
+def learn(setting, part, batch, memory, stream, log, done):
     """Updates from number ``done`` on while every lane has enough uniforms; how many are done."""
     updates, B = log.returns.shape
-    while done < updates:
+    while done < updates and lanes.enough(stream, setting.limit):
+        steps = np.int64(0)  # no literal, for which numba would compile versions of their own
         for lane in range(B):
-            if stream.uniform.shape[1] - stream.cursor[lane] < setting.limit:
-                return done
-        steps = 0
-        for lane in range(B):
-            n, total = _play(setting, net, batch, steps, stream, done, lane, log)
+            n, total = _play(setting, part.net, batch, steps, stream, done, lane)
             log.returns[done, lane], log.lengths[done, lane] = total, n
             steps += n
         _weigh(setting, batch, memory, log.lengths[done])
         backprop.backward(
-            setting.tanh, net, grad, batch.obs, batch.hidden, batch.dlogits, batch.weight, steps
+            setting.tanh,
+            part.net,
+            part.dnet,
+            batch.obs,
+            batch.hidden,
+            batch.dlogits,
+            batch.weight,
+            steps,
         )
-        norm = log.grad_norm[done] = backprop.norm(grad)
+        log.grad_norm[done] = norm = backprop.norm(part.grad)
         done += 1
-        lr = setting.lr / math.sqrt(done) if setting.inverse_root else setting.lr
-        allowed = 1.0 if setting.normalise else min(setting.clip, norm + 1e-6)
-        backprop.scale(grad, allowed / (norm + 1e-6))
-        backprop.move(setting.adam, lr, net, grad, mean, square, done)
+        _move(setting, part, norm, done)
     return done
 
 
 @envs.compiled
-def _play(setting, net, batch, first, stream, update, lane, log):
+def _play(setting, net, batch, first, stream, update, lane):
     """One episode into the rows of ``batch`` from ``first`` on; (its length, its return)."""
-    state = (
-        stream.states[update, lane, 0],
-        stream.states[update, lane, 1],
-        stream.states[update, lane, 2],
-        stream.states[update, lane, 3],
-    )
-    A = net.b1.shape[0]
+    state = lanes.first(stream, update, lane)
     n, total, terminated = 0, 0.0, False
     while n < setting.limit and not terminated:
         row = first + n
-        obs, p = batch.obs[row], batch.dlogits[row]
         if n == 0:
-            for i in range(obs.shape[0]):
-                obs[i] = stream.obs[update, lane, i]
+            for i in range(batch.obs.shape[1]):
+                batch.obs[row, i] = stream.obs[update, lane, i]
         else:
-            envs.observe(setting.env, state, obs)
-        backprop.forward(setting.tanh, net, obs, batch.hidden[row], p)
-        u = stream.uniform[lane, stream.cursor[lane]]
-        stream.cursor[lane] += 1
-        action, below = 0, 0.0
-        for a in range(A - 1):  # inverse CDF
-            below += p[a]
-            if below <= u:
-                action = a + 1
-        for a in range(A):
-            p[a] = -p[a]
-        p[action] += 1.0  # ∂ log π(a|s) / ∂ logits = onehot − p
+            envs.observe(setting.env, state, batch.obs, row)
+        backprop.outputs(setting.tanh, net, batch.obs, row, batch.hidden, batch.dlogits)
+        backprop.softmax(batch.dlogits, row)
+        action = backprop.taken(batch.dlogits, row, lanes.draw(stream, lane))
         state, reward, terminated = envs.step(setting.env, state, float(action))
         batch.weight[row] = reward
         total += reward
@@ -141,9 +131,12 @@ def _play(setting, net, batch, first, stream, update, lane, log):
 @envs.compiled
 def _weigh(setting, batch, memory, lengths):
     """Turn the rewards in ``batch.weight`` into what multiplies each score, reduction included."""
-    weight, B, first = batch.weight, lengths.shape[0], 0
-    whole = 0.0  # Σ_i G_0
-    sums, counts = np.zeros(setting.limit), np.zeros(setting.limit)
+    weight, B, zero = batch.weight, lengths.shape[0], np.int64(0)
+    whole, longest, first = 0.0, zero, zero  # whole: Σ_i G_0
+    for i in range(B):
+        longest = max(longest, lengths[i])
+    for t in range(longest):
+        memory.sums[t] = memory.counts[t] = 0.0
     for i in range(B):
         n, G = lengths[i], 0.0
         for t in range(n - 1, -1, -1):
@@ -153,15 +146,15 @@ def _weigh(setting, batch, memory, lengths):
         for t in range(n):
             if setting.whole:
                 weight[first + t] = G
-            sums[t] += weight[first + t]
-            counts[t] += 1.0
+            memory.sums[t] += weight[first + t]
+            memory.counts[t] += 1.0
             weight[first + t] -= memory.value[t]
         if setting.standardise == 1:
             _standardise(weight, first, first + n)
         first += n
     if setting.standardise == 2:
-        _standardise(weight, 0, first)
-    _remember(setting, memory, whole / B, sums, counts)
+        _standardise(weight, zero, first)
+    _remember(setting, memory, whole / B, longest)
     scale, start = 1.0 / (B * setting.divisor), 0
     for i in range(B):
         n = lengths[i]
@@ -195,6 +188,22 @@ def _standardise(weight, start, stop):
 
 
 @envs.compiled
+def _remember(setting, memory, whole, longest):
+    """The baseline learns from this batch, after it was used on it."""
+    if setting.baseline == 1:
+        memory.batches[0] += 1.0
+        gain = max(FORGET, 1.0 / memory.batches[0])
+        value = memory.value[0] + gain * (whole - memory.value[0])
+        for t in range(memory.value.shape[0]):
+            memory.value[t] = value
+    elif setting.baseline == 2:
+        for t in range(longest):
+            memory.batches[t] += 1.0
+            gain = max(FORGET, 1.0 / memory.batches[t])
+            memory.value[t] += gain * (memory.sums[t] / memory.counts[t] - memory.value[t])
+
+
+@envs.compiled
 def _measure(typical, length):
     """The typical length learns from the mean length of this batch, after it was used on it."""
     typical[1] += 1.0
@@ -203,17 +212,9 @@ def _measure(typical, length):
 
 
 @envs.compiled
-def _remember(setting, memory, whole, sums, counts):
-    """The baseline learns from this batch, after it was used on it."""
-    if setting.baseline == 1:
-        memory.batches[0] += 1.0
-        gain = max(FORGET, 1.0 / memory.batches[0])
-        value = memory.value[0] + gain * (whole - memory.value[0])
-        for t in range(setting.limit):
-            memory.value[t] = value
-    elif setting.baseline == 2:
-        for t in range(setting.limit):
-            if counts[t] > 0:
-                memory.batches[t] += 1.0
-                gain = max(FORGET, 1.0 / memory.batches[t])
-                memory.value[t] += gain * (sums[t] / counts[t] - memory.value[t])
+def _move(setting, part, norm, done):
+    """The ``done``-th step along the gradient: clipped or normalised, at the rate of its number."""
+    allowed = 1.0 if setting.normalise else min(setting.clip, norm + 1e-6)
+    backprop.shorten(part.grad, allowed / (norm + 1e-6))
+    lr = setting.lr / math.sqrt(done) if setting.inverse_root else setting.lr
+    backprop.move(setting.adam, lr, part.theta, part.grad, part.mean, part.square, done)
