@@ -157,6 +157,7 @@ def test_learner_k_is_the_specification_with_seed_k(change):
     assert apart(many, 0, run) > 1e-3  # another seed is another learner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change"),
     [

@@ -230,22 +230,3 @@ def test_the_command_needs_numpy_and_torch_alone_and_warns_of_nothing(folder):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("✓ equal to the sum")
-
-
-@pytest.mark.slow
-def test_in_a_plain_pytest_a_red_shows_the_finding_first(folder):
-    test = (
-        "from coursekit import detective\n"
-        "import losses_of_mine as mine\n\n"
-        "def test_right(): detective.assert_policy_gradient(mine.right)\n\n"
-        "def test_mean(): detective.assert_policy_gradient(mine.mean)\n"
-    )
-    (folder / "conftest.py").write_text(BLOCK, encoding="utf-8")
-    (folder / "test_mine.py").write_text(test, encoding="utf-8")
-    words = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:nbval", "--rootdir=."]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert "1 failed, 1 passed" in done.stdout
-    red = [line for line in done.stdout.splitlines() if line[:2] in ("E ", "> ")]
-    assert "detective.assert_policy_gradient(mine.mean)" in red[0]  # not a line of the detective
-    assert red[1].split(None, 1)[1] == "AssertionError: this loss is not the policy gradient"
-    assert red[2].split(None, 1)[1].startswith("✗ step_mean")

@@ -309,6 +309,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env_id", "name"), [(env_id, name) for env_id, faults in MUTANTS.items() for name in faults]
 )
