@@ -177,6 +177,7 @@ def test_losses_in_the_styles_of_public_programs(loss, names, ok):
     assert finding.ok == ok
 
 
+@pytest.mark.slow
 def test_a_constant_divisor_is_recovered():
     assert detective.audit(fixed_number_of_steps).numbers["divisor"] == pytest.approx(2048)
     assert detective.audit(dr_grpo).numbers["divisor"] == pytest.approx(64)
@@ -185,6 +186,7 @@ def test_a_constant_divisor_is_recovered():
 # --- Each normalisation, each bug, and what they make together.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", losses.REDUCTIONS)
 def test_each_normalisation_is_named(reduction):
     finding = detective.audit(partial(losses.reinforce, reduction=reduction))
@@ -412,6 +414,7 @@ def test_what_goes_wrong_between_episodes_at_gamma_1_alone_shows_too():
     assert "worst: toll bridge, γ = 1, B = 2)" in str(finding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OVER_EPISODES)
 def test_what_goes_wrong_between_episodes_shows_in_the_headline(name):
     finding = detective.audit(OVER_EPISODES[name])
@@ -592,6 +595,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "name", "text"), BAD, ids=[f"{n}-{t}" for _, n, t in BAD])
 def test_bad_input_is_said_in_words(loss, name, text):
     finding = detective.audit(loss)
@@ -733,6 +737,7 @@ def test_one_line_for_a_test_suite():
         detective.assert_policy_gradient(losses.reinforce, allow=("stepmean",))
 
 
+@pytest.mark.slow
 def test_a_chosen_reduction_is_pinned_exactly():
     step_mean = partial(losses.reinforce, reduction="step_mean")
     detective.assert_is(step_mean, ("step_mean",))
@@ -823,6 +828,7 @@ def at_the_logits(name, factor=1.0):
     return lambda z, a, w: factor * f(mdp.softmax(z), np.eye(len(z))[a], w)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", logits.GRADIENTS)
 def test_each_gradient_at_the_logits_is_named(name):
     finding = detective.audit_gradient(at_the_logits(name))
