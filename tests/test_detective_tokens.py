@@ -646,6 +646,19 @@ def test_the_forms_of_the_field_are_heard(loss):
     assert (finding.numbers["clip_low"], finding.numbers["clip_high"]) == (0.2, 0.28)
 
 
+def test_what_a_reader_cannot_guess_of_the_call_is_said():
+    def corrected(logprobs, old_logprobs, advantages, response_mask, rollout_log_probs):
+        weight = (old_logprobs - rollout_log_probs).exp().clamp(max=2).detach()
+        x = ppo(ratio(logprobs, old_logprobs), advantages[:, None])
+        return token_mean(x * weight, response_mask)
+
+    said = {f: " ".join(audit_tokens(f).evidence) for f in (by_place, float32_alone, corrected)}
+    assert "a as logprobs, b as old_logprobs, c as advantages, d as response_mask" in said[by_place]
+    assert "with float64 it stops" in said[float32_alone]
+    assert "what corrects one is unseen" in said[corrected]
+    assert "order" not in " ".join(audit_tokens(plain).evidence)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("reduction", ["sum", "episode_mean", "step_mean", "padded_width"])
