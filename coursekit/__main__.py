@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
+DOCUMENTS = ("documents", "page_of_answers")  # tests of notebooks as documents: slow to read in
 
 
 def main(argv=None):
@@ -112,7 +113,8 @@ def test(args, rest):
         compile_once()
     words = ["-n", "2" if workers == 2 else "0", "--dist", "loadfile"]
     words += ["-m", "not slow"] if fast else []
-    words += ["tests"] if fast and not paths else []
+    if fast and not paths:
+        words += ["tests", *("--ignore=tests/test_%s.py" % name for name in DOCUMENTS)]
     return install.call([sys.executable, "-m", "pytest", *words, *rest])
 
 

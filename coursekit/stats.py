@@ -11,7 +11,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from coursekit import guards
 
@@ -52,6 +51,8 @@ def interquartile_mean(values: Array, axis: int = -1) -> Array:
     no fractional weights. (…, n) -> (…); ValueError for n < 4 (it would be the mean) and for NaN.
     Agarwal et al. 2021, section 4.3.
     """
+    from scipy import stats  # here, since it takes a second to load
+
     return stats.trim_mean(checked(values, axis), 0.25, axis=axis)
 
 
@@ -161,6 +162,8 @@ def bootstrap(
 
     ValueError for a level outside (0, 1), for no resamples, for a statistic that is no function.
     """
+    from scipy import stats
+
     guards.number("level", level)
     if not 0 < level < 1:
         raise ValueError(f"level {level} is outside (0, 1); 0.95 is the usual one")

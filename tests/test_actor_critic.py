@@ -147,6 +147,7 @@ def apart(many, k, run):
     return max(np.abs(a[x].detach().numpy() - b[x]).max() for a, b in pairs for x in a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CASES.values(), ids=CASES.keys())
 def test_learner_k_is_the_specification_with_seed_k(change):
     many = fast.train_many(config(**change), [3, 11])
@@ -157,6 +158,7 @@ def test_learner_k_is_the_specification_with_seed_k(change):
     assert apart(many, 0, run) > 1e-3  # another seed is another learner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change"),
     [

@@ -189,6 +189,7 @@ def wrongly_named(combinations):
     return wrong
 
 
+@pytest.mark.slow
 def test_combinations_of_all_parts_are_named():
     parts = [list(d) for d in (REDUCTIONS, MASKS, SURROGATES, KLS)]
     chosen = [
@@ -270,6 +271,7 @@ NEIGHBOURS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_a_neighbour_of_something_known_is_unknown_and_its_tokens_stand_side_by_side(name):
     finding = audit_tokens(wrapped(NEIGHBOURS[name]))
@@ -432,6 +434,7 @@ def false_names(seeds):
     return {seed: f.names for seed, (f, right) in found.items() if right is False}
 
 
+@pytest.mark.slow
 def test_no_name_of_a_random_composition_is_false():
     assert not false_names(range(15))
 
@@ -487,6 +490,7 @@ def test_smooth_gates_are_named_with_their_numbers():
     assert any("1 at A > 0 and 1.05 at A < 0" in text for text in finding.evidence)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [0.1, 1e-3, 1e-5, -1e-5])
 @pytest.mark.parametrize("reduction", ["sum", "step_mean"])
 def test_a_small_term_is_named_with_its_sign_and_its_size(beta, reduction):
@@ -532,6 +536,7 @@ def test_a_kl_reduced_in_another_way_a_kl_to_the_old_policy_and_one_in_the_advan
 # --- ✓ and the exact field.
 
 
+@pytest.mark.slow
 def test_ok_is_given_for_the_exact_direction_alone():
     wrong = [("sum", "sign"), ("constant", "max for min"), ("sum", "pi"), ("sum", "inverted")]
     good = {
@@ -633,6 +638,7 @@ FORMS = [with_metrics, old_first, per_token_advantages, calls_backward, of_float
 FORMS += [of_keywords, keyword_only, float32_alone, optional]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", FORMS, ids=lambda f: f.__name__)
 def test_the_forms_of_the_field_are_heard(loss):
     finding = audit_tokens(loss)
@@ -640,6 +646,20 @@ def test_the_forms_of_the_field_are_heard(loss):
     assert (finding.numbers["clip_low"], finding.numbers["clip_high"]) == (0.2, 0.28)
 
 
+def test_what_a_reader_cannot_guess_of_the_call_is_said():
+    def corrected(logprobs, old_logprobs, advantages, response_mask, rollout_log_probs):
+        weight = (old_logprobs - rollout_log_probs).exp().clamp(max=2).detach()
+        x = ppo(ratio(logprobs, old_logprobs), advantages[:, None])
+        return token_mean(x * weight, response_mask)
+
+    said = {f: " ".join(audit_tokens(f).evidence) for f in (by_place, float32_alone, corrected)}
+    assert "a as logprobs, b as old_logprobs, c as advantages, d as response_mask" in said[by_place]
+    assert "with float64 it stops" in said[float32_alone]
+    assert "what corrects one is unseen" in said[corrected]
+    assert "order" not in " ".join(audit_tokens(plain).evidence)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("reduction", ["sum", "episode_mean", "step_mean", "padded_width"])
 def test_a_loss_that_rounds_is_named_too(dtype, reduction):
@@ -679,6 +699,7 @@ def test_pools_within_the_loss_are_found(loss, pool):
     assert f"counted together: {pool}" in finding.evidence
 
 
+@pytest.mark.slow
 def test_coursekits_own_recipes_are_named():
     def loss(logprobs, advantages, response_mask, reduction):
         parts = tokens.token_losses(logprobs, advantages, response_mask)

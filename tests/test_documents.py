@@ -593,6 +593,7 @@ def test_the_maps_and_the_notebooks_give_the_same_minutes(table):
         assert f"**Time**: about {minutes} minutes" in source, (name, minutes)
 
 
+@pytest.mark.slow
 def test_the_program_in_the_readme_runs_as_it_stands_and_says_what_its_comment_says():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)

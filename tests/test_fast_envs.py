@@ -156,6 +156,7 @@ def test_every_step_is_gymnasiums(env_id):
     assert agrees(env_id)
 
 
+@pytest.mark.slow
 @every_env
 @pytest.mark.parametrize("seed", [0, 7])
 def test_left_to_itself_it_stays_with_gymnasium_across_resets_and_time_limits(env_id, seed):
@@ -309,6 +310,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env_id", "name"), [(env_id, name) for env_id, faults in MUTANTS.items() for name in faults]
 )

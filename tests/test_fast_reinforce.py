@@ -502,6 +502,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid value encountered")  # in what a mutant computes
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_oracle_rejects_the_mutant(name, monkeypatch):
@@ -519,6 +520,7 @@ print(hashlib.sha256(b"".join(value.tobytes() for value in params.values())).hex
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_compiles_and_one_that_loads_its_code_give_the_same_bits(tmp_path):
     """They did not while Adam's step was compiled with ``FAST``: the notebooks' numbers differed
     between a first run on a machine and every later one."""

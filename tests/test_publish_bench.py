@@ -23,6 +23,7 @@ def quick(tmp_path_factory):
     return json.loads(to.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_every_key_names_its_unit_and_its_case(quick):
     units = r"(_seconds|_per_second)$|^ratio_.*_to_"
     assert all(re.search(units, key) for key in quick)
@@ -36,10 +37,12 @@ def test_every_key_names_its_unit_and_its_case(quick):
     assert "enumerate_trajectories_per_second" in quick
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_number_above_0(quick):
     assert all(isinstance(value, float) and 0 < value < np.inf for value in quick.values())
 
 
+@pytest.mark.slow
 def test_the_ratios_are_those_of_the_figures_in_the_same_file(quick):
     for activation in ("relu", "tanh"):
         one, two = (
@@ -52,6 +55,7 @@ def test_the_ratios_are_those_of_the_figures_in_the_same_file(quick):
         assert quick[f"ratio_{activation}_train_many_2_threads_to_1_thread"] == two / one
 
 
+@pytest.mark.slow
 def test_importing_the_package_is_free_and_importing_the_engine_is_not(quick):
     package, engine = (f"import_coursekit{name}_seconds" for name in ("", "_fast_reinforce"))
     assert quick[package] < quick[engine] / 5

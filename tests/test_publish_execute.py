@@ -85,6 +85,7 @@ def runs(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_notebook_is_executed_from_top_to_bottom(runs):
     code = runs.notebook.cells[1:]
     assert runs.status == 0
@@ -93,16 +94,19 @@ def test_a_notebook_is_executed_from_top_to_bottom(runs):
     assert code[1].outputs[0].text.count("✓ equation") == 2
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_no_byte_not_even_in_a_timing_cell(runs):
     assert runs.first == runs.second
     assert int(runs.notebook.cells[-1].outputs[0].data["text/plain"]) > 0
 
 
+@pytest.mark.slow
 def test_metadata_is_written_as_committed_without_times(runs):
     assert runs.notebook.metadata == publish.METADATA
     assert all("execution" not in cell.metadata for cell in runs.notebook.cells)
 
 
+@pytest.mark.slow
 def test_the_summary_counts_equations_and_claims_and_names_the_smallest_margin(runs):
     assert (runs.row["equations"], runs.row["claims"], runs.row["seed"]) == (2, 4, 0)
     assert runs.row["smallest_margin"] == ["1.3", pytest.approx(0.4)]
@@ -110,6 +114,7 @@ def test_the_summary_counts_equations_and_claims_and_names_the_smallest_margin(r
     assert runs.row["error"] is None
 
 
+@pytest.mark.slow
 def test_the_table_shows_the_same_numbers(runs):
     head, line = runs.table.splitlines()
     assert head.split()[:4] == ["notebook", "seconds", "CPU", "s"]
@@ -118,26 +123,31 @@ def test_the_table_shows_the_same_numbers(runs):
     assert (name, rest) == ("01_good", ["2", "4", "0.40", "(claim", "1.3)"])
 
 
+@pytest.mark.slow
 def test_a_failing_claim_names_cell_and_tag_and_the_status_is_1(runs):
     assert runs.failed == 1
     assert runs.message.startswith("02_failing: cell 'culprit': VerificationError: claim 2.2 ")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not count the time of children")
 def test_the_time_of_the_kernel_is_counted(runs):
     assert runs.row["cpu_seconds"] >= 0.5  # its last cell waits for that much
 
 
+@pytest.mark.slow
 def test_the_seed_reaches_the_kernel(runs):
     assert runs.failed_row["error"].endswith("5 < 5 is false")
     assert runs.failed_row["seed"] == 5
 
 
+@pytest.mark.slow
 def test_a_failing_notebook_is_not_written_but_what_held_before_is_counted(runs):
     assert runs.written == ["summary.json"]
     assert (runs.failed_row["equations"], runs.failed_row["claims"]) == (1, 0)
 
 
+@pytest.mark.slow
 def test_another_folder_leaves_the_source_alone(runs):
     assert runs.untouched
 

@@ -18,8 +18,8 @@ AUDITS = {  # the parameters, by which a function says what it is -> who looks a
     ("logp", "rewards", "mask", "gamma"): "audit",
     ("logits", "action", "weight"): "audit_gradient",
     ("params", "batch", "lr"): "audit_update",
-    ("logprobs", "old_logprobs", "advantages", "response_mask"): "audit_tokens",
 }
+TOKENS = ("logprobs", "old_logprobs", "advantages", "response_mask")  # or as else they are called
 
 
 def audit(place: str) -> int:
@@ -88,15 +88,15 @@ def chosen(place: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     ValueError where it can be called in none of the known ways.
     """
+    if takes_tokens(function):
+        return detective.audit_tokens
     try:
         given = tuple(inspect.signature(function).parameters)
     except (TypeError, ValueError):  # not every callable can say what it takes
         given = ()
-    known = {names: getattr(detective, audit, None) for names, audit in AUDITS.items()}
-    said = next((names for names in known if given[: len(names)] == names), next(iter(AUDITS)))
-    said = list(AUDITS)[-1] if takes_tokens(function) else said  # by any of the field's names
-    trouble = None if takes_tokens(function) else asking.refused(function, "", len(said))
-    if not known[said] or (trouble and trouble[0] == "wrong_signature"):
-        ways = " or ".join(f"({', '.join(names)})" for names, audit in known.items() if audit)
+    said = next((names for names in AUDITS if given[: len(names)] == names), next(iter(AUDITS)))
+    trouble = asking.refused(function, "", len(said))
+    if trouble and trouble[0] == "wrong_signature":
+        ways = " or ".join(f"({', '.join(names)})" for names in (*AUDITS, TOKENS))
         raise ValueError(f"{place} takes ({', '.join(given)}); the detective calls {ways}")
-    return known[said]
+    return getattr(detective, AUDITS[said])

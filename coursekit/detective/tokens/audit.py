@@ -446,7 +446,7 @@ class _Audit:
 
     def _named(self, model: Model) -> Finding:
         parts, numbers, evidence = sentences.describe(model, self.probe)
-        evidence += self._edges(model)
+        evidence += [*self.probe.call.said(), *self._edges(model)]
         exact = field.of(model.reduction) if model.transform == "" and model.log else None
         headline = ""
         if exact:

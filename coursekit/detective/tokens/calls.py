@@ -82,6 +82,20 @@ class Call(NamedTuple):
         )
         return (self._replace(shape=shape, mask=m, dtype=dtype) for dtype, shape, m in kinds)
 
+    def said(self) -> list[str]:
+        """In words, what a reader could not guess of the way it is called."""
+        words = []
+        guessed = [f"{k} as {v}" for k, v in self.takes.items() if v not in (k, role(k))]
+        if guessed:
+            words.append(f"taken in their order: {', '.join(guessed)}")
+        if "rollout_logprobs" in self.takes.values():
+            words.append(
+                "rollout and old log-probabilities were alike: what corrects one is unseen"
+            )
+        if self.dtype == torch.float32:
+            words.append("it was given float32, for with float64 it stops")
+        return words
+
 
 def role(name: str) -> str | None:
     """What a parameter of this name is in the field, or None: ``old_per_token_logps`` -> old."""
