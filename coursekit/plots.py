@@ -83,10 +83,20 @@ def show(fig: Figure, *, alt: str) -> None:
 def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, window: int = 1) -> None:
     """Median over learners with the band from quartile to quartile, single learners behind.
 
-    The legend says so, with their number.
+    The legend says so, with their number. ``returns``, ``window`` and errors as in ``band``.
+    """
+    x, smooth, (low, middle, high) = band(returns, window)
+    ax.plot(x, smooth.T, color=colour, linewidth=0.5, alpha=0.35)
+    ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.plot(x, middle, color=colour, label=f"{label}: median, quartiles of {len(smooth)}")
+
+
+def band(returns: np.ndarray, window: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What ``learning_curve`` draws: updates, smoothed rows, and their quartiles with the median.
 
     ``returns`` (L, U): one row a learner, one column an update; each row is first averaged over a
-    sliding window of ``window`` updates. ValueError where it does not fit into U.
+    sliding window of ``window`` updates. -> (V,), (L, V), (3, V) with V = U − window + 1.
+    ValueError where the window does not fit into U.
     """
     returns = np.atleast_2d(guards.finite("returns", returns))
     if returns.ndim != 2 or not len(returns):
@@ -96,10 +106,7 @@ def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, windo
     sums = np.cumsum(np.pad(returns, ((0, 0), (1, 0))), axis=1)
     smooth = (sums[:, window:] - sums[:, :-window]) / window
     x = np.arange(window, returns.shape[1] + 1)
-    low, middle, high = np.percentile(smooth, [25, 50, 75], axis=0)
-    ax.plot(x, smooth.T, color=colour, linewidth=0.5, alpha=0.35)
-    ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-    ax.plot(x, middle, color=colour, label=f"{label}: median, quartiles of {len(returns)}")
+    return x, smooth, np.percentile(smooth, [25, 50, 75], axis=0)
 
 
 def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:

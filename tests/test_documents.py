@@ -96,6 +96,24 @@ def names(source):
     return bound, used
 
 
+def purposes(source):
+    """The words for which a piece of code draws seeds or a stream; {…} of an f-string is "*"."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    drawn = [c for c in calls if ast.unparse(c.func) in ("experiments.seeds", "experiments.stream")]
+    parts = [getattr(call.args[1], "values", [call.args[1]]) for call in drawn]
+    return [
+        "".join(x.value if isinstance(x, ast.Constant) else "*" for x in words) for words in parts
+    ]
+
+
+def badly_drawn(book):
+    """Purposes of another notebook's number, and draws by number beside draws by purpose."""
+    number, cells = book.path.stem[:2], code(book)
+    found = [words for cell in cells for words in purposes(cell.source)]
+    by_number = [cell.id for cell in cells if "[SEED," in cell.source]
+    return [words for words in found if words[:3] != f"{number} "] + (by_number if found else [])
+
+
 def leaks(book):
     """Names that exercise or solution cells define and that any cell outside of them reads."""
     exercise, solution = code(book, "exercise"), code(book, "solution")
@@ -285,6 +303,10 @@ def test_what_nbval_does_not_compare_is_followed_by_a_claim(notebook):
 def test_timing_cells_are_not_compared(notebook):
     for cell in code(notebook, "timing"):
         assert "nbval-ignore-output" in cell.metadata.tags
+
+
+def test_no_two_purposes_draw_from_one_stream(notebook):
+    assert badly_drawn(notebook) == []
 
 
 def test_exercises_are_islands(notebook):
@@ -547,6 +569,16 @@ def test_a_repeated_tag_and_a_claim_inside_a_line_are_seen(bad):
 
 def test_an_ignored_cell_without_a_claim_after_it_is_seen(bad):
     assert uncompared_without_claim(bad) == ["training"]
+
+
+def test_a_stream_of_another_notebook_and_one_by_number_are_seen(bad):
+    bad.path = Path("09_x.ipynb")
+    draw = 'experiments.seeds(SEED, "09 tuning", 8), experiments.stream(SEED, f"04 {k}")'
+    assert purposes(draw) == ["09 tuning", "04 *"]
+    bad.cells[1].source, bad.cells[6].source = draw, "rng([SEED, 7])"
+    assert badly_drawn(bad) == ["04 *", "training"]
+    bad.cells[1].source = ""
+    assert badly_drawn(bad) == []  # a notebook that has no purposes
 
 
 def test_a_leaking_exercise_is_seen(bad):

@@ -1,4 +1,4 @@
-"""Exercises of notebook 05: what the mean prefers, what a baseline does to it, N without one."""
+"""Exercises of notebook 05: what the mean prefers, a baseline, N without one, schedule and tilt."""
 
 from __future__ import annotations
 
@@ -56,6 +56,15 @@ EXERCISES = {
                 lambda law, B: law ** (B - 1)
             ),
             "that is the law of one episode; there are B - 1 of them": lambda law, B: law,
+        },
+    ),
+    "5.4": Exercise(
+        solution=(0.0625, -0.25),
+        wrong={
+            "the two are exchanged: the schedule first": (-0.25, 0.0625),
+            "these are sum and mean; schedule and tilt have n̄ = 2 in them": (0.125, -0.125),
+            "the schedule is right; the tilt multiplies by n̄ = 2 as well": (0.0625, -0.125),
+            "p(1 − p) is missing: it is 1/4 here": (0.25, -1.0),
         },
     ),
 }

@@ -1,4 +1,4 @@
-"""Exercises of notebook 06: the interquartile mean, a running mean, one rate under three names."""
+"""Exercises of notebook 06: the interquartile mean, running means, one rate under three names."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ def running(returns, gain=lambda k: max(0.05, 1 / k), late=False):
     for k, R in enumerate(returns, start=1):
         before, b = b, b + gain(k) * (R - b)
         used.append(b if late else before)
+    return np.array(used)
+
+
+def typical(lengths, gain=lambda k: max(0.05, 1 / k), late=False, first=np.inf):
+    """The divisors used: read before each length, or (wrong) after it."""
+    n_bar, used = first, []
+    for k, n in enumerate(lengths, start=1):
+        before, n_bar = n_bar, n if k == 1 else n_bar + gain(k) * (n - n_bar)
+        used.append(n_bar if late else before)
     return np.array(used)
 
 
@@ -65,6 +74,26 @@ EXERCISES = {
             "the missing 1/B is in, the divisor is not": 0.00005,
             "he did not average, so his lr must be smaller by 8, not larger": 0.64,
             "that is the old rate: his update would be 8/200 of the other": 0.0004,
+        },
+    ),
+    "6.4": Exercise(
+        solution=lambda lengths: typical(lengths),
+        cases=lambda: [
+            (np.array([10.0, 20.0, 60.0, 30.0]),),
+            (np.arange(1.0, 40.0) ** 1.2,),
+            (np.array([7.0]),),
+        ],
+        wrong={
+            "each is divided by a mean that contains its own length: that bends the direction": (
+                lambda lengths: typical(lengths, late=True)
+            ),
+            "that is the episode's own length; it is not known beforehand": lambda lengths: lengths,
+            "an ordinary mean never forgets: the step is at least 0.05": (
+                lambda lengths: typical(lengths, lambda k: 1 / k)
+            ),
+            "before the first episode nothing is known: infinity, so that it moves nothing": (
+                lambda lengths: typical(lengths, first=lengths[0])
+            ),
         },
     ),
 }

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 PICTURES = {  # what the README shows: file -> notebook, cell
     "stop_or_walk.png": ("00_start_here.ipynb", "flow-figure"),
-    "two_by_two.png": ("06_the_experiment.ipynb", "two-by-two-figure"),
+    "typical_length.png": ("06_the_experiment.ipynb", "typical-figure"),
 }
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
