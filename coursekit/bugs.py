@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+
 from coursekit import guards
 from coursekit.losses import Array, reinforce, reward_to_go, step_losses, sum_
 
 
-def _with_weight(weight: Callable[[Array, float], Array]) -> Callable[..., Array]:
-    def loss(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
-        return sum_(step_losses(logp, weight(rewards, gamma) * mask, mask), mask)
-
-    return loss
-
-
-def _next_return(rewards: Array, gamma: float) -> Array:
+def _next_return(rewards: Array, mask: Array, gamma: float) -> Array:
     weight = reward_to_go(rewards, gamma)
     weight[..., :-1], weight[..., -1] = weight[..., 1:] + 0.0, 0.0
     return weight
 
 
-def _past_rewards(rewards: Array, gamma: float) -> Array:
+def _past_rewards(rewards: Array, mask: Array, gamma: float) -> Array:
     weight, G = rewards * 0.0, 0.0
     for t in range(rewards.shape[-1]):
         weight[..., t] = G = rewards[..., t] + gamma * G
@@ -38,29 +33,45 @@ def from_start(rewards: Array, gamma: float, n: Array | None = None) -> Array:
 
     ``n`` are the lengths of padded episodes; left out, nothing is padded.
     """
-    weight, earned, total = rewards * 0.0, rewards * 0.0, 0.0
-    for t in range(rewards.shape[-1]):
-        earned[..., t] = total = total + gamma**t * rewards[..., t]
-    count = (rewards * 0.0 + 1.0).cumsum(-1)
-    n = count[..., -1] if n is None else n
-    for t in range(rewards.shape[-1]):  # the first n − t rewards stand in for the last n − t
-        weight[..., t] = (earned * (count == (n - t)[..., None])).sum(-1)
-    return weight
-
-
-def _returns_from_start(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
-    weight = from_start(rewards, gamma, mask.sum(-1))
-    return sum_(step_losses(logp, weight * mask, mask), mask)
+    powers = rewards * 0.0 + gamma  # γ^t by a product: 0^0 is 1, in both libraries
+    powers[..., 0] = 1.0
+    earned = (rewards * powers.cumprod(-1)).cumsum(-1)
+    t = (rewards == rewards).cumsum(-1) - 1
+    n = t[..., -1] + 1 if n is None else n
+    last = n[..., None] - 1 - t  # the first n − t rewards stand in for the last n − t
+    last = last * (last >= 0)
+    if hasattr(earned, "gather"):
+        return earned.gather(-1, last)
+    return np.take_along_axis(earned, last, -1)
 
 
 def _within_episode(divide: bool) -> Callable[..., Array]:
-    def loss(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
+    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
         returns, n = reward_to_go(rewards, gamma), mask.sum(-1)[..., None]
         centred = (returns - returns.sum(-1)[..., None] / n) * mask
         deviation = ((centred**2).sum(-1)[..., None] / n) ** 0.5 + 1e-8
-        return sum_(step_losses(logp, centred / deviation if divide else centred, mask), mask)
+        return centred / deviation if divide else centred
 
-    return loss
+    return weight
+
+
+# What stands in the place of the reward-to-go: name -> (rewards, mask, γ) -> weight, (…, B, T).
+WEIGHTS: dict[str, Callable[..., Array]] = {
+    "returns_from_start": lambda rewards, mask, gamma: from_start(rewards, gamma, mask.sum(-1)),
+    "past_rewards": _past_rewards,
+    "next_return": _next_return,
+    "immediate_reward": lambda rewards, mask, gamma: rewards,
+    "gamma_missing": lambda rewards, mask, gamma: reward_to_go(rewards, 1.0),
+    "gamma_twice": lambda rewards, mask, gamma: reward_to_go(rewards, gamma**2),
+    "centred_per_episode": _within_episode(divide=False),
+    "standardised_per_episode": _within_episode(divide=True),
+}
+
+
+def _weighted(
+    logp: Array, rewards: Array, mask: Array, gamma: float, weight: Callable[..., Array]
+) -> Array:
+    return sum_(step_losses(logp, weight(rewards, mask, gamma) * mask, mask), mask)
 
 
 def _mean_logp_times_sum_return(logp: Array, rewards: Array, mask: Array, gamma: float) -> Array:
@@ -76,14 +87,7 @@ BUGS: dict[str, Callable[..., Array]] = {
         logp, reward_to_go(rewards, gamma), mask
     ).mean((-2, -1)),
     "mean_logp_times_sum_return": _mean_logp_times_sum_return,
-    "returns_from_start": _returns_from_start,
-    "past_rewards": _with_weight(_past_rewards),
-    "next_return": _with_weight(_next_return),
-    "immediate_reward": _with_weight(lambda rewards, gamma: rewards),
-    "gamma_missing": _with_weight(lambda rewards, gamma: reward_to_go(rewards, 1.0)),
-    "gamma_twice": _with_weight(lambda rewards, gamma: reward_to_go(rewards, gamma**2)),
-    "centred_per_episode": _within_episode(divide=False),
-    "standardised_per_episode": _within_episode(divide=True),
+    **{name: partial(_weighted, weight=weight) for name, weight in WEIGHTS.items()},
 }
 
 
@@ -93,3 +97,50 @@ def variant(name: str | None) -> Callable[..., Array]:
         return reinforce
     guards.one_of("variant", name, BUGS)
     return BUGS[name]
+
+
+# --- Mistakes that a loss on one's own batch does not show. The first setting of each is wrong.
+
+
+def with_critic(
+    logp: Array, rewards: Array, mask: Array, gamma: float, values: Array, detach: bool = False
+) -> Array:
+    """Weight G_t − V_t; without ``detach`` the policy's loss teaches the critic; (B, T) -> ()."""
+    advantage = reward_to_go(rewards, gamma) - (values.detach() if detach else values)
+    return sum_(step_losses(logp, advantage * mask, mask), mask)
+
+
+def ppo(
+    logp: Array,
+    rewards: Array,
+    mask: Array,
+    gamma: float,
+    pick: str = "maximum",
+    width: float = 0.2,
+) -> Array:
+    """−min(ρ A, clip(ρ) A) with ρ = π/π_old, where ``pick`` is "minimum"; (B, T) -> ().
+
+    π_old is this very policy, detached, as in the first pass over a batch: every ρ is 1, no clip
+    acts, and the minimum and the maximum have one gradient. Schulman and others 2017.
+    """
+    ratio, A = (logp - logp.detach()).exp(), reward_to_go(rewards, gamma)
+    each = getattr(ratio * A, pick)(ratio.clip(1 - width, 1 + width) * A)
+    return -(each * mask).sum(-1).mean(-1)
+
+
+def with_kl(
+    logp: Array, rewards: Array, mask: Array, gamma: float, coefficient: float = -1e-3
+) -> Array:
+    """``reinforce`` and ``coefficient`` times a KL to two even actions: it is added; (B, T) -> ().
+
+    ½ (log π − log ½)² has the gradient of the KL in expectation. Schulman 2020 (k2).
+    """
+    k2 = 0.5 * (logp - np.log(0.5)) ** 2 * mask
+    return reinforce(logp, rewards, mask, gamma) + coefficient * sum_(k2, mask)
+
+
+def micro_batches(logp: Array, rewards: Array, mask: Array, gamma: float, size: int = 2) -> Array:
+    """The mean of the means over the steps of ``size`` episodes; None: of all; (B, T) -> ()."""
+    losses, n = step_losses(logp, reward_to_go(rewards, gamma), mask), mask.shape[-2]
+    parts = [slice(i, i + (size or n)) for i in range(0, n, size or n)]
+    return sum(losses[part].sum() / mask[part].sum() for part in parts) / len(parts)

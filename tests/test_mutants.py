@@ -4,6 +4,7 @@ An oracle is a function that takes a candidate and answers True or False; it nev
 candidate is written. A mutant is a candidate with one mistake that people make.
 """
 
+import functools
 import itertools
 
 import gymnasium
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from coursekit import bugs, gradients, losses, mdp, policies, rollout, train
+from coursekit import bugs, detective, gradients, losses, mdp, policies, rollout, train
 
 # --- A process that can tell: S = 3, A = 3, T = 4, lengths 1 to 4, rewards of both signs; it is
 # --- nearly deterministic, so that its pairs of trajectories are few (52²).
@@ -591,3 +592,46 @@ def test_at_two_actions_the_chosen_logit_alone_is_half_the_right_gradient_and_lo
     p = np.array([0.3, 0.7])
     half, right = (f(p, 1, 2.5) for f in (dlogits_of_the_chosen_logit_only, dlogits_right))
     assert half[1] - half[0] == pytest.approx((right[1] - right[0]) / 2, abs=1e-15)
+
+
+# --- Mistakes that one's own batch does not show: the detective is the oracle.
+
+CRITIC = torch.nn.Parameter(torch.tensor(0.5))
+
+
+def beside(name, **settings):
+    if name == "with_critic":
+        return lambda logp, rewards, mask, gamma: bugs.with_critic(
+            logp, rewards, mask, gamma, CRITIC + 0 * rewards, **settings
+        )
+    return functools.partial(getattr(bugs, name), **settings)
+
+
+BESIDE = [  # the wrong setting, what it is called, the right one, what that is called
+    ({}, "leaking_critic", {"detach": True}, "constant_baseline", "with_critic"),
+    ({}, "clip_exchanged", {"pick": "minimum"}, "sum", "ppo"),
+    ({}, "entropy_penalty", {"coefficient": 1e-3}, "entropy_bonus", "with_kl"),
+    ({}, "micro_batches", {"size": None}, "step_mean", "micro_batches"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "name", "right", "other", "of"), BESIDE, ids=lambda x: str(x))
+def test_the_detective_tells_what_ones_own_batch_does_not_show(wrong, name, right, other, of):
+    assert name in detective.audit(beside(of, **wrong)).names
+    finding = detective.audit(beside(of, **right))
+    assert name not in finding.names
+    assert other in finding.names
+
+
+@pytest.mark.parametrize("of", ["with_critic", "ppo"])
+def test_two_of_them_have_the_exact_expected_gradient(of):
+    """So the oracle of the expectation lets them pass: they are wrong elsewhere."""
+    logp = torch.tensor([[-0.4, -1.2, -0.3], [-0.9, -0.1, -2.0]], requires_grad=True)
+    rewards, mask = torch.tensor([[1.0, -2.0, 3.0], [2.0, 1.0, 0.0]]), torch.ones(2, 3) > 0
+    mask[1, 2] = False
+    right = {"with_critic": {"detach": True}, "ppo": {"pick": "minimum"}}[of]
+    both = [
+        torch.autograd.grad(beside(of, **settings)(logp, rewards, mask, 0.9), logp)[0]
+        for settings in ({}, right)
+    ]
+    assert torch.allclose(*both)

@@ -4,7 +4,8 @@
     assert_policy_gradient(my_loss)    # one line in a test suite
 
 Whatever the audited function does, nothing raises here (but KeyboardInterrupt): an error or a NaN
-is a finding. One file a place, ``loss``, ``logits``, ``update``; the others are shared. Axes:
+is a finding. One file a place, ``loss``, ``logits``, ``gaussian``, ``update``, and a folder for
+``tokens``; the others are shared. Axes:
 ``B`` episodes, ``T`` time, ``S`` state, ``A`` action, ``M`` compared numbers.
 """
 
@@ -14,9 +15,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from coursekit import guards
-from coursekit.detective import cases, logits, sentences, update
+from coursekit.detective import cases, gaussian, logits, sentences, update
 from coursekit.detective import loss as of_loss
 from coursekit.detective.finding import Finding
+from coursekit.detective.gaussian import audit_gaussian
 from coursekit.detective.logits import audit_gradient
 from coursekit.detective.loss import audit
 from coursekit.detective.tokens import (
@@ -34,6 +36,7 @@ __all__ = [
     "audit",
     "audit_accumulation",
     "audit_advantages",
+    "audit_gaussian",
     "audit_gradient",
     "audit_tokens",
     "audit_update",
@@ -43,6 +46,7 @@ __all__ = [
 EXAMPLES: dict[str, Callable[[int], tuple]] = {
     "loss": lambda number: of_loss.example(cases.casebook().cases[number]),
     "gradient": lambda number: logits.steps()[number],
+    "gaussian": gaussian.example,
     "update": lambda number: update.example(update.chosen(cases.casebook())[number]),
 }
 
@@ -50,7 +54,8 @@ EXAMPLES: dict[str, Callable[[int], tuple]] = {
 def example(number: int = 0, place: str = "loss") -> tuple:
     """The arguments of one call, to make it oneself: ``my_loss(*detective.example(3))``.
 
-    ``place``: "loss", "gradient" or "update". ValueError for another, or for a number too high.
+    ``place``: "loss", "gradient", "gaussian" or "update". ValueError for another, or for a number
+    too high.
     """
     guards.one_of("place", place, EXAMPLES)
     try:
@@ -59,13 +64,16 @@ def example(number: int = 0, place: str = "loss") -> tuple:
         raise ValueError(f"example {number!r} does not exist; the first is 0") from None
 
 
-def assert_policy_gradient(loss: Callable[..., Any], allow: Sequence[str] = ()) -> None:
+def assert_policy_gradient(
+    loss: Callable[..., Any], allow: Sequence[str] = (), gamma: float | None = None
+) -> None:
     """AssertionError with the finding, unless it is ok or ``allow``, as ("step_mean",), says.
 
-    Raises ValueError for a name in ``allow`` that no finding can have.
+    ``gamma`` as in ``audit``. ValueError for a name in ``allow`` that no finding can have.
     """
     __tracebackhide__ = True  # pytest shows the finding first
-    finding, allow = audit(loss), _names("allow", allow, sentences.LOSSES)
+    allow = _names("allow", allow, sentences.LOSSES)
+    finding = audit(loss, gamma)
     if finding.ok or set(finding.names) <= set(allow):
         return
     said = "is not the policy gradient"

@@ -13,18 +13,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 Array = np.ndarray
 Asked = tuple[Array | None, dict[str, str]]  # the weights, and what went wrong: name -> in words
 STOPS = (Exception, SystemExit)  # whatever a user's function may raise
 
 
+# How far rounding may move a weight, relative to the largest of its batch, by what is found inside.
+GRAIN = {torch.float64: 1e-8, torch.float32: 5e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
+
+
 class Answers(NamedTuple):
-    """Weights of every case, or None; the names of what went wrong, and where, in words."""
+    """Weights of every case, or None; what went wrong: name -> numbers of the cases; in words."""
 
     weights: list[Array | None]
-    names: tuple[str, ...]
+    where: dict[str, list[int]]
     notes: list[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What went wrong, by name."""
+        return tuple(self.where)
 
 
 @contextmanager
@@ -100,17 +111,46 @@ def weights(
     return weight, wrong
 
 
+def value(call: Callable[[dict[str, torch.Tensor]], Any], given: dict[str, Array]) -> float:
+    """What call(given) returns, as a number; NaN where it is none."""
+    try:
+        with quiet():
+            return float(call(tensors(given)))
+    except STOPS:
+        return float("nan")
+
+
+class _Dtypes(TorchFunctionMode):
+    """Remembers which kinds of real numbers any operation takes or gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[torch.dtype] = set()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.seen |= {x.dtype for x in tree_leaves((args, out)) if isinstance(x, torch.Tensor)}
+        return out
+
+
+def precision(ask: Callable[[], Any]) -> torch.dtype:
+    """The coarsest kind of real number that this call computes with."""
+    with _Dtypes() as mode:
+        ask()
+    return max(mode.seen & set(GRAIN), key=GRAIN.__getitem__, default=torch.float64)
+
+
 def every(ask: Callable[[Any], Asked], cases: Sequence[Any]) -> Answers:
     """Ask of every case; of each kind of trouble the first is told, with the case's label."""
-    found, count, first = [], {}, {}
+    found, where, first = [], {}, {}
     for number, case in enumerate(cases):
         weight, wrong = ask(case)
         found.append(weight)
         for name, text in wrong.items():
-            count[name] = count.get(name, 0) + 1
+            where.setdefault(name, []).append(number)
             first.setdefault(name, f"{text} (first batch: number {number}, {case.label})")
-    notes = [f"{k}, on {n} of {len(cases)} batches: {first[k]}" for k, n in count.items()]
-    return Answers(found, tuple(count), notes)
+    notes = [f"{k}, on {len(n)} of {len(cases)} batches: {first[k]}" for k, n in where.items()]
+    return Answers(found, where, notes)
 
 
 def _no_scalar(value: Any) -> tuple[str, str] | None:

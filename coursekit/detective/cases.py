@@ -71,18 +71,29 @@ def pole(horizon: int) -> mdp.FiniteMDP:
     return mdp.FiniteMDP(P=P, R=np.ones((4, 2)), rho=[1, 0, 0, 0], horizon=horizon, name="pole")
 
 
-# process, its name in the report, γ, B; at γ = 1 and below it, with one episode and with two
+def ladder(steps: int) -> mdp.FiniteMDP:
+    """Up, or off: one trajectory for each length, two at the top; no two rewards are alike."""
+    P, R = np.zeros((steps, 2, steps + 1)), np.zeros((steps, 2))
+    P[:, 0, steps] = P[np.arange(steps), 1, np.arange(steps) + 1] = 1
+    R[:, 0], R[:, 1] = np.array([1, 3, -2])[:steps], np.array([-1.5, 0.5, 4])[-steps:]
+    return mdp.FiniteMDP(P=P, R=R, rho=np.eye(steps)[0], horizon=steps, name="ladder")
+
+
+# process, its name in the report, γ, B; at γ = 1 and below it, with one episode and with more
 PROCESSES = (
     (fork(), "fork (3 actions)", 1.0, 1),
     (fork(), "fork (3 actions)", 0.8, 1),
     (mdp.toll_bridge(), "toll bridge", 1.0, 1),
-    (mdp.toll_bridge(), "toll bridge", 1.0, 2),
-    (mdp.toll_bridge(), "toll bridge", 0.9, 2),
+    (mdp.toll_bridge(), "toll bridge", 0.9, 1),
+    (ladder(3), "ladder of 3 steps", 1.0, 2),
+    (ladder(3), "ladder of 3 steps", 0.9, 2),
+    (ladder(2), "ladder of 2 steps", 1.0, 3),
+    (ladder(2), "ladder of 2 steps", 0.9, 3),
     (pole(12), "reward 1, up to 12 steps", 1.0, 1),
     (pole(3), "reward 1, up to 3 steps", 1.0, 2),
     (pole(6), "reward 1, up to 6 steps", 0.9, 1),
 )
-# what it is for, lengths, further columns of padding, γ, factor on the rewards, and what they are
+# What it is for, lengths, further columns of padding, γ, factor on the rewards, and what they are.
 DRAWN = (
     ("one step", (1,), 0, 0.9, 1, "mixed"),
     ("no padding", (4, 4, 4), 0, 1.0, 1, "mixed"),
@@ -95,12 +106,27 @@ DRAWN = (
     ("gamma 0", (2, 6, 4), 0, 0.0, 1, "mixed"),
     ("forty episodes", tuple(1 + i * 7 % 5 for i in range(40)), 0, 0.95, 1, "mixed"),
     ("rare actions", (5, 8), 0, 0.9, 1, "mixed"),
+    ("one episode", (9,), 2, 1.0, 1, "mixed"),
+    ("forty steps", (31, 7, 40, 23), 0, 1.0, 1, "mixed"),
+    ("thirty steps", (30, 11, 24), 0, 0.9, 1, "mixed"),
     ("long", (1050, 3), 0, 0.99, 1, "mixed"),
+)
+# For updates: process, γ, and which of its trajectories make the batch: unequal lengths, B of 4
+# and more, so that groups of episodes can be told from the batch.
+PICKED = (
+    (fork(), 1.0, (0, 5, 2, 11)),
+    (mdp.toll_bridge(), 0.9, (0, 7, 3, 1, 5)),
+    (pole(12), 1.0, (0, 15, 4, 21, 9, 2)),
+    (pole(6), 0.9, (8, 1, 5, 0, 3, 6, 2, 7)),
 )
 
 
+def _theta(process: mdp.FiniteMDP) -> Array:
+    return np.random.default_rng(process.states + process.actions).normal(size=process.P.shape[:2])
+
+
 def _process_cases(process: mdp.FiniteMDP, label: str, gamma: float, B: int):
-    theta = np.random.default_rng(process.states + process.actions).normal(size=process.P.shape[:2])
+    theta = _theta(process)
     tau = mdp.batches(mdp.enumerate_trajectories(process), B)
     logp = np.where(tau.mask, mdp.logp(tau, theta), -0.4)
     label = f"{label}, γ = {gamma:g}, B = {B}"
@@ -114,6 +140,15 @@ def _process_cases(process: mdp.FiniteMDP, label: str, gamma: float, B: int):
     dropped = (prob[index] * losses.reward_to_go(tau.rewards, gamma)[tau.mask] / B) @ z
     even = bool((tau.rewards[tau.mask] == 1).all())
     return cases, Exact(label, gamma, prob, index, z, truth, dropped, even)
+
+
+def _picked_case(process: mdp.FiniteMDP, gamma: float, numbers: tuple[int, ...]) -> Case:
+    theta, tau = _theta(process), mdp.enumerate_trajectories(process)
+    tau = mdp.Trajectories(*(field[list(numbers)] for field in tau))
+    logp, T = np.where(tau.mask, mdp.logp(tau, theta), -0.4), tau.lengths.max()
+    fields = (x[:, :T] for x in (logp, tau.rewards, tau.mask))
+    label = f"{len(numbers)} episodes of {process.name}"
+    return Case(label, *fields, gamma, tau.obs[:, :T], tau.actions[:, :T], theta)
 
 
 def _drawn_case(rng: np.random.Generator, label, lengths, columns, gamma, factor, kind) -> Case:
@@ -151,29 +186,39 @@ class Casebook:
     @cached_property
     def probed(self) -> str:
         """In one sentence: on what the detective looked."""
-        lengths = sorted({int(n) for case in self.cases for n in case.mask.sum(-1)})
+        longest: dict[float, int] = {}
+        for case in self.cases:
+            n = int(case.mask.sum(-1).max())
+            longest[case.gamma] = max(n, longest.get(case.gamma, 0))
         sizes = sorted({len(case.mask) for case in self.cases})
         rewards = np.abs(self.steps(lambda case: case.rewards))
         rarest = self.steps(lambda case: case.logp).min()
-        gammas = sorted({case.gamma for case in self.cases})
         return (
-            f"{len(self.cases)} batches of B = {', '.join(map(str, sizes))} episodes of 1 to "
-            f"{lengths[-1]} steps, γ = {', '.join(f'{g:g}' for g in gammas)}; "
+            f"{len(self.cases)} batches of B = {', '.join(map(str, sizes))} episodes, at γ (of up "
+            f"to so many steps) = {', '.join(f'{g:g} ({n})' for g, n in sorted(longest.items()))}; "
             f"rewards of both signs, 0 or from {rewards[rewards > 0].min():.1g} to "
-            f"{rewards.max():.0f} in size; log π down to {rarest:.0f}; with padding, where rewards "
-            f"are 0, and without; {len(self.exact)} processes with every trajectory listed. "
-            "Nothing is said about what lies outside of these"
+            f"{rewards.max():.0f} in size; log π down to {rarest:.0f}; with padding at the end, "
+            f"where rewards are 0, and without; {len(self.exact)} processes with every trajectory "
+            "listed. Nothing is said about what lies outside of these"
         )
 
 
 @cache
-def casebook() -> Casebook:
-    """The cases of this course, made once."""
+def casebook(gamma: float | None = None) -> Casebook:
+    """The cases of this course, made once; all of them at one γ, where it is given."""
+
+    def of(own: float) -> float:
+        return own if gamma is None else gamma
+
     found, exact, rng = [], [], np.random.default_rng(20)
-    for row in PROCESSES:
+    for row in {
+        (label, of(g), B): (process, label, of(g), B) for process, label, g, B in PROCESSES
+    }.values():
         more, known = _process_cases(*row)
         found, exact = found + more, [*exact, known]
-    return Casebook(tuple(found + [_drawn_case(rng, *row) for row in DRAWN]), tuple(exact))
+    found += [_picked_case(process, of(g), numbers) for process, g, numbers in PICKED]
+    found += [_drawn_case(rng, *row[:3], of(row[3]), *row[4:]) for row in DRAWN]
+    return Casebook(tuple(found), tuple(exact))
 
 
 def with_junk(case: Case) -> Case:

@@ -17,6 +17,7 @@ from coursekit.detective.tokens import takes_tokens
 AUDITS = {  # the parameters, by which a function says what it is -> who looks at it
     ("logp", "rewards", "mask", "gamma"): "audit",
     ("logits", "action", "weight"): "audit_gradient",
+    ("mean", "std"): "audit_gaussian",
     ("params", "batch", "lr"): "audit_update",
 }
 TOKENS = ("logprobs", "old_logprobs", "advantages", "response_mask")  # or as else they are called

@@ -40,36 +40,78 @@ def in_words(numbers: dict[str, float]) -> str:
     return f"cosine {round(numbers['cosine'], 2) + 0.0:.2f}, norm ratio {numbers['norm_ratio']:.3g}"
 
 
-def expected(u: Array, book: Casebook) -> Expected:
-    """The expectation of every process against what is right there."""
-    every = book.exact
-    stops = np.cumsum([len(exact.scores) for exact in every])
-    parts = np.split(u[: stops[-1]], stops[:-1])
-    g = [(e.prob[e.index] * part) @ e.scores for e, part in zip(every, parts, strict=True)]
+def way(cosine: float) -> str:
+    """What the sign of a cosine says of a step."""
+    if not abs(cosine) > 0.01:
+        return "it moves at a right angle to what is right"
+    return "it moves the right way in part" if cosine > 0 else "it moves the wrong way"
+
+
+def _split(u: Array, book: Casebook) -> list[Array]:
+    """The weights of each exact process."""
+    stops = np.cumsum([len(exact.scores) for exact in book.exact])
+    return np.split(u[: stops[-1]], stops[:-1])
+
+
+def of_processes(u: Array, book: Casebook) -> list[Array]:
+    """E[Σ w z] of every exact process, (D,) each."""
+    every = zip(book.exact, _split(u, book), strict=True)
+    return [(e.prob[e.index] * part) @ e.scores for e, part in every]
+
+
+def loudness(u: Array, book: Casebook) -> list[float]:
+    """E[Σ |w| ‖z‖] of every exact process: beside it an expectation is much, or nothing."""
+    every = zip(book.exact, _split(u, book), strict=True)
+    return [
+        float(e.prob[e.index] * np.abs(part) @ np.linalg.norm(e.scores, axis=-1))
+        for e, part in every
+    ]
+
+
+def expected(u: Array, book: Casebook, tolerance: float = 1e-8) -> Expected:
+    """The expectation of every process against what is right there.
+
+    A process on which every weight is 0, as of a batch's own mean where B = 1, says nothing.
+    """
+    every, g = book.exact, of_processes(u, book)
     share = _share(g, every)
     right = [_right(exact, share) for exact in every]
+    some = [part.any() for part in _split(u, book)]
     seen = [compared(x, y) for x, y in zip(g, right, strict=True)]
-    worst = min(range(len(every)), key=lambda i: _rank(**seen[i]))
-    at_one = [(e.even, s["cosine"]) for e, s in zip(every, seen, strict=True) if e.gamma == 1]
+    live = [i for i in range(len(every)) if some[i]] or [0]
+    worst = min(live, key=lambda i: _rank(**seen[i]))
+    at_one = [(every[i].even, seen[i]["cosine"]) for i in live if every[i].gamma == 1]
+    even = [cosine for of_ones, cosine in at_one if of_ones]
     more = {
-        "cosine_at_gamma_1": float(np.min([cosine for _, cosine in at_one])),
-        "cosine_at_constant_reward": float(np.min([cosine for even, cosine in at_one if even])),
+        "cosine_at_gamma_1": float(np.min([cosine for _, cosine in at_one], initial=np.inf)),
+        "cosine_at_constant_reward": float(np.min(even, initial=np.inf)),
     }
+    more = {name: value for name, value in more.items() if value < np.inf}
     table = []
-    for exact, x in zip(every, g, strict=True):
+    for i, (exact, x) in enumerate(zip(every, g, strict=True)):
         text = f"{exact.label}, expectation against ∇J: {in_words(compared(x, exact.truth))}"
         below = f"; with γ^t dropped: {in_words(compared(x, exact.dropped))}"
-        table.append(text + below * (exact.gamma < 1))
-    same = all(
-        np.linalg.norm(x - y) <= 1e-4 * np.linalg.norm(y) for x, y in zip(g, right, strict=True)
+        none = f"{exact.label}: " + ("every weight is 0" if not some[i] else "no number")
+        table.append(text + below * (exact.gamma < 1) if np.isfinite(x).all() and some[i] else none)
+    known = [i for i in live if np.isfinite(g[i]).all()]
+    x, y = (np.concatenate([part[i] for i in known] or [[0.0]]) for part in (g, right))
+    factor = float(x @ y / (y @ y)) if y.any() else 0.0
+    same = factor > 0 and all(
+        np.linalg.norm(g[i] - factor * right[i]) <= tolerance * factor * np.linalg.norm(right[i])
+        for i in known
     )
     kind = {1: "that of the sum", 0: "∇J"}.get(share, "∇J, with a part of γ^t dropped,")
+    if abs(factor - 1) > 1e-4:
+        kind = f"{factor:.4g} times {kind}"
+    count = (
+        f"all {len(known)}" if len(known) == len(every) else f"the {len(known)} of them it knows"
+    )
     return Expected(
         seen[worst] | more,
         every[worst].label,
         table,
-        _hidden(every, [s["cosine"] for s in seen]),
-        f"{kind} on all {len(every)} processes" * same,
+        _hidden(every, [s["cosine"] if i in live else np.nan for i, s in enumerate(seen)]),
+        f"{kind} on {count} processes" * same,
     )
 
 

@@ -7,103 +7,235 @@ All arrays are NumPy, (…, B, T), float64; ``mask`` is True where a step is rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Collection
+from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from coursekit import bugs, losses
 from coursekit.detective.cases import Casebook
-from coursekit.detective.matching import TOLERANCE, Block, Match
+from coursekit.detective.matching import Block, Match
 
 Array = np.ndarray
+Factor = Callable[[Array], Array]
+
+
+class Stack:
+    """Batches of one shape at one γ, (…, B, T), and what is often asked of them."""
+
+    def __init__(self, rewards: Array, mask: Array, gamma: float) -> None:
+        self.rewards, self.mask, self.gamma = rewards, mask, gamma
+
+    @cached_property
+    def G(self) -> Array:
+        """Rewards-to-go, 0 in the padding."""
+        return losses.reward_to_go(self.rewards, self.gamma) * self.mask
+
+    @cached_property
+    def R(self) -> Array:
+        """The return of the whole episode at every real step."""
+        return self.G[..., :1] * self.mask
+
+
+# --- The factor in front of every step.
+
+
+def _size(mask: Array) -> int:
+    return mask.shape[-2]
 
 
 def _lengths(mask: Array) -> Array:
-    return mask.sum(-1)[..., None]
+    return mask.sum(-1, keepdims=True)
 
 
+def _steps(mask: Array) -> Array:
+    return mask.sum((-2, -1), keepdims=True)
+
+
+def _in_groups(mask: Array, size: Callable[[int], int], mean: bool) -> Array:
+    """Each group of ``size(B)`` episodes has its mean over steps; their mean, or their sum."""
+    first = np.arange(0, _size(mask), size(_size(mask)))
+    steps = np.add.reduceat(mask.sum(-1), first, axis=-1)
+    of_each = np.repeat(steps, np.diff([*first, _size(mask)]), axis=-1)
+    return mask / of_each[..., None] / (len(first) if mean else 1)
+
+
+def _shifted(mask: Array, norm: tuple[str, ...], drop: int, roll: bool, counted: int) -> Array:
+    """A normalisation under a mask that is shifted by one; drop 0: an episode's first step is lost.
+
+    ``roll``: what leaves on one side comes in on the other. ``counted``: what the divisor counts,
+    the mask, the shifted one, or the steps in both.
+    """
+    moved = np.roll(mask, 1 if drop == 0 else -1, axis=-1)
+    if not roll:
+        moved[..., drop] = False
+    with np.errstate(invalid="ignore"):  # 0/0, where no step is left
+        factor = NORMALISATIONS[norm][0]((mask, moved, mask & moved)[counted])
+    return np.nan_to_num(factor) * (mask & moved)
+
+
+Norms = dict[tuple[str, ...], tuple[Factor, ...]]
 # Names -> the factor in front of every step. "total" is not averaged over the episodes.
-NORMALISATIONS: dict[tuple[str, ...], Callable[[Array], Array]] = {
-    ("sum",): lambda mask: mask / mask.shape[-2],
-    ("total",): lambda mask: mask * 1.0,
-    ("episode_mean",): lambda mask: mask / _lengths(mask) / mask.shape[-2],
-    ("episode_mean", "total"): lambda mask: mask / _lengths(mask),
-    ("step_mean",): lambda mask: mask / mask.sum((-2, -1))[..., None, None],
-    ("mask_forgotten",): lambda mask: mask / (mask.shape[-2] * mask.shape[-1]),
-    ("mask_forgotten", "total"): lambda mask: mask / mask.shape[-1],
+NORMALISATIONS: Norms = {
+    ("sum",): (lambda mask: mask / _size(mask),),
+    ("total",): (lambda mask: mask * 1.0,),
+    ("episode_mean",): (lambda mask: mask / _lengths(mask) / _size(mask),),
+    ("episode_mean", "total"): (lambda mask: mask / _lengths(mask),),
+    ("step_mean",): (lambda mask: mask / _steps(mask),),
+    ("mask_forgotten",): (lambda mask: mask / (_size(mask) * mask.shape[-1]),),
+    ("mask_forgotten", "total"): (lambda mask: mask / mask.shape[-1],),
 }
+GROUPS: list[Callable[[int], int]] = [
+    *[lambda B, size=size: size for size in (2, 3, 4, 8, 16)],
+    *[lambda B, count=count: -(-B // count) for count in (2, 3, 4, 8)],
+]
+# Looked for where none of those fits.
+RARE: Norms = {
+    ("micro_batches",): tuple(partial(_in_groups, size=size, mean=True) for size in GROUPS),
+    ("micro_batches", "total"): tuple(
+        partial(_in_groups, size=size, mean=False) for size in GROUPS
+    ),
+    ("sum", "divided_twice"): (lambda mask: mask / _size(mask) ** 2,),
+    ("episode_mean", "divided_twice"): (
+        lambda mask: mask / _lengths(mask) ** 2 / _size(mask),
+        lambda mask: mask / _lengths(mask) ** 2,
+        lambda mask: mask / _lengths(mask) / _size(mask) ** 2,
+        lambda mask: mask / _lengths(mask) / mask.shape[-1] / _size(mask),
+    ),
+    ("step_mean", "divided_twice"): (
+        lambda mask: mask / _steps(mask) / _size(mask),
+        lambda mask: mask / _steps(mask) / _lengths(mask),
+        lambda mask: mask / _steps(mask) ** 2.0,
+        lambda mask: mask / _steps(mask) / mask.shape[-1],
+    ),
+    ("mask_forgotten", "divided_twice"): (
+        lambda mask: mask / mask.shape[-1] / _size(mask) ** 2,
+        lambda mask: mask / mask.shape[-1] ** 2 / _size(mask),
+    ),
+}
+for _drop, _name in ((0, "first_step_dropped"), (-1, "last_step_dropped")):
+    for _norm in (("sum",), ("total",), ("episode_mean",), ("step_mean",), ("mask_forgotten",)):
+        RARE[*_norm, _name] = tuple(
+            partial(_shifted, norm=_norm, drop=_drop, roll=roll, counted=counted)
+            for roll in (False, True)
+            for counted in range(1 if _norm[0] in ("sum", "total", "mask_forgotten") else 3)
+        )
 
 
-def _of_bug(name: str) -> Callable[..., Array]:
-    """The weight of an entry of ``bugs.BUGS`` that sums over steps, read off by autograd."""
-
-    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
-        logp = torch.zeros(rewards.shape, dtype=torch.float64, requires_grad=True)
-        value = bugs.BUGS[name](logp, torch.tensor(rewards), torch.tensor(mask), gamma).sum()
-        return -torch.autograd.grad(value, logp)[0].numpy() * rewards.shape[-2]
-
-    return weight
+# --- What stands in the place of the return.
 
 
-def _centred(values: Array, over: Array, axes: tuple[int, ...], divide: int | None = None) -> Array:
+def _of_bug(name: str) -> Callable[[Stack], Array]:
+    return lambda x: bugs.WEIGHTS[name](x.rewards, x.mask, x.gamma)
+
+
+def _centred(
+    values: Array,
+    over: Array,
+    axes: tuple[int, ...],
+    divide: int | None = None,
+    eps: float = 1e-8,
+) -> Array:
     """values − mean; ÷ standard deviation with ``divide`` degrees of freedom taken off, if any."""
-    count = over.sum(axes, keepdims=True)
+    count = np.maximum(over.sum(axes, keepdims=True), 1)
     centred = values - (values * over).sum(axes, keepdims=True) / count
     if divide is None:
         return centred
     squares = (centred**2 * over).sum(axes, keepdims=True)
-    return centred / (np.sqrt(squares / np.maximum(count - divide, 1)) + 1e-8)
+    return centred / (np.sqrt(squares / np.maximum(count - divide, 1)) + eps)
 
 
-def _group(divide: int | None = None) -> Callable[..., Array]:
+def _group(divide: int | None = None, eps: float = 1e-8) -> Callable[[Stack], Array]:
     """G_0 less the mean of the batch (GRPO's advantage), ÷ its standard deviation if asked for."""
-
-    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
-        R = losses.whole_return(rewards, gamma)
-        return _centred(R, np.ones_like(R), (-2,), divide)
-
-    return weight
+    return lambda x: _centred(x.G[..., :1], np.ones_like(x.G[..., :1]), (-2,), divide, eps)
 
 
-def _batch(divide: int | None = None, padded: bool = False) -> Callable[..., Array]:
-    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
-        over = np.ones_like(mask) if padded else mask
-        return _centred(losses.reward_to_go(rewards, gamma), over, (-2, -1), divide)
-
-    return weight
+def _less_group(x: Stack) -> Array:
+    """G_t less the batch's mean of G_0."""
+    return x.G - x.G[..., :1].mean(-2, keepdims=True)
 
 
-def _episode_std_1(rewards: Array, mask: Array, gamma: float) -> Array:
-    return _centred(losses.reward_to_go(rewards, gamma), mask, (-1,), 1)
+def _all_steps(divide: int | None = None, padded: bool = False, whole: bool = False):
+    """Centred over all steps of the batch, and divided if asked for; ``whole``: G_0 at each."""
 
-
-def _leave_one_out(own: Callable, other: Callable, alone: int = 1) -> Callable[..., Array]:
-    """A return less the mean of the other episodes'; ``alone``: what is left of it at B = 1."""
-
-    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
-        R, B = other(rewards, gamma), mask.shape[-2]
-        baseline = (R.sum(-2, keepdims=True) - R) / max(B - 1, 1)
-        return (own(rewards, gamma) - baseline) * (alone if B == 1 else 1)
+    def weight(x: Stack) -> Array:
+        over = np.ones_like(x.mask) if padded else x.mask
+        return _centred(x.R if whole else x.G, over, (-2, -1), divide)
 
     return weight
 
 
-def _batch_return(mean: bool) -> Callable[..., Array]:
+def _per_time(divide: int | None = None, padded: bool = False) -> Callable[[Stack], Array]:
+    """G_t less the mean of G_t over the episodes, those that are over by then counted or not."""
+    return lambda x: _centred(x.G, np.ones_like(x.mask) if padded else x.mask, (-2,), divide)
+
+
+def _leave_one_out(to_go: bool, others: str, alone: int = 1) -> Callable[[Stack], Array]:
+    """A return less the mean of the others'; ``alone``: what is left of it where there are none.
+
+    ``others``: "whole", their G_0; "to_go", their G_t, 0 after the end; "alive", of those not over.
+    """
+
+    def weight(x: Stack) -> Array:
+        G = x.G[..., :1] if others == "whole" else x.G
+        count = x.mask.sum(-2, keepdims=True) if others == "alive" else _size(x.mask)
+        baseline = (G.sum(-2, keepdims=True) - G) / np.maximum(count - 1, 1)
+        return ((x.G if to_go else x.R) - baseline) * np.where(count == 1, alone, 1)
+
+    return weight
+
+
+def _batch_return(mean: bool) -> Callable[[Stack], Array]:
     """One number for every step of the batch: all returns added up, or their mean."""
+    return lambda x: x.G.sum((-2, -1), keepdims=True) / (_steps(x.mask) if mean else 1)
 
-    def weight(rewards: Array, mask: Array, gamma: float) -> Array:
-        total = losses.reward_to_go(rewards, gamma).sum((-2, -1), keepdims=True)
-        count = mask.sum((-2, -1), keepdims=True) if mean else 1
-        return total / count + rewards * 0.0
+
+def _scaled(divide: int) -> Callable[[Stack], Array]:
+    """G_t over the deviation of all real steps of the batch."""
+
+    def weight(x: Stack) -> Array:
+        count, G = _steps(x.mask), x.G
+        mean = G.sum((-2, -1), keepdims=True) / count
+        squares = ((G - mean) ** 2 * x.mask).sum((-2, -1), keepdims=True)
+        return G / (np.sqrt(squares / np.maximum(count - divide, 1)) + 1e-8)
 
     return weight
 
 
-def _sum_of_returns(rewards: Array, mask: Array, gamma: float) -> Array:
-    return losses.reward_to_go(rewards, gamma).sum(-1)[..., None] + rewards * 0.0
+def _of_rewards(divide: int | None) -> Callable[[Stack], Array]:
+    """The returns of rewards that are centred over the batch, and divided if asked for."""
+    return lambda x: losses.reward_to_go(
+        _centred(x.rewards, x.mask, (-2, -1), divide) * x.mask, x.gamma
+    )
+
+
+def _unless_alone(x: Stack) -> Array:
+    """Standardised per episode, but for episodes of one step."""
+    return np.where(_lengths(x.mask) > 1, _centred(x.G, x.mask, (-1,), 1), x.G)
+
+
+def _forwards(x: Stack) -> Array:
+    """Σ_{k≤t} γ^k r_k."""
+    return (x.rewards * x.gamma ** np.arange(x.rewards.shape[-1])).cumsum(-1)
+
+
+def _last(x: Stack) -> Array:
+    """The last reward of the episode at each of its steps."""
+    return np.take_along_axis(x.rewards, _lengths(x.mask) - 1, -1) * x.mask
+
+
+def _again(x: Stack) -> Array:
+    """The rewards-to-go of γ^t r_t: discounted from the start and then once more."""
+    powers = x.gamma ** np.arange(x.rewards.shape[-1])
+    return losses.reward_to_go(x.rewards * powers, x.gamma)
+
+
+def _previous(x: Stack, roll: bool) -> Array:
+    """G_{t−1} at step t; at the first 0, or what stands in the last place."""
+    moved = np.roll(x.G, 1, axis=-1)
+    moved[..., 0] *= roll
+    return moved
 
 
 BY_BUG = (
@@ -112,34 +244,47 @@ BY_BUG = (
     "immediate_reward",
     "returns_from_start",
     "centred_per_episode",
+    "standardised_per_episode",
 )
 # Name -> weights it may stand for (two where a deviation may divide by n or by n − 1, and so on).
-WEIGHTS: dict[str, tuple[Callable[..., Array], ...]] = {
-    "reward_to_go": (losses.reward_to_go,),
-    "whole_return": (losses.whole_return,),
+WEIGHTS: dict[str, tuple[Callable[[Stack], Array], ...]] = {
+    "reward_to_go": (lambda x: x.G,),
+    "whole_return": (lambda x: x.R,),
     **{name: (_of_bug(name),) for name in BY_BUG},
-    "standardised_per_episode": (_of_bug("standardised_per_episode"), _episode_std_1),
-    "centred_over_batch": (_batch(),),
-    "standardised_over_batch": (_batch(0), _batch(1)),
-    "standardised_with_padding": (_batch(0, padded=True), _batch(1, padded=True)),
+    "centred_over_batch": (_all_steps(),),
+    "standardised_over_batch": (_all_steps(0), _all_steps(1)),
+    "standardised_with_padding": (_all_steps(0, padded=True), _all_steps(1, padded=True)),
+    "centred_over_tokens": (_all_steps(whole=True),),
+    "standardised_over_tokens": (_all_steps(0, whole=True), _all_steps(1, whole=True)),
+    "centred_per_time": (_per_time(), _per_time(padded=True)),
+    "standardised_per_time": tuple(_per_time(d, p) for d in (0, 1) for p in (False, True)),
     "group_centred": (_group(),),
-    "group_standardised": (_group(0), _group(1)),
-    "leave_one_out": tuple(_leave_one_out(*[losses.whole_return] * 2, k) for k in (0, 1)),
-    "leave_one_out_to_go": tuple(
-        _leave_one_out(losses.reward_to_go, R) for R in (losses.whole_return, losses.reward_to_go)
-    ),
-    "sum_of_returns": (_sum_of_returns,),
+    "group_centred_to_go": (_less_group,),
+    "group_standardised": tuple(_group(d, eps) for eps in (1e-8, 1e-4) for d in (0, 1)),
+    "leave_one_out": (_leave_one_out(False, "whole", 0), _leave_one_out(False, "whole")),
+    "leave_one_out_to_go": tuple(_leave_one_out(True, o) for o in ("whole", "to_go", "alive")),
+    "leave_one_out_if_any": (_leave_one_out(True, "alive", 0),),
+    "sum_of_returns": (lambda x: x.G.sum(-1, keepdims=True),),
     "batch_return": (_batch_return(False), _batch_return(True)),
-    "reward_missing": (lambda rewards, mask, gamma: mask * 1.0,),
+    "previous_return": (partial(_previous, roll=False), partial(_previous, roll=True)),
+    "scaled_over_batch": (_scaled(0), _scaled(1)),
+    "centred_with_padding": (_all_steps(padded=True),),
+    "rewards_centred": (_of_rewards(None),),
+    "rewards_standardised": (_of_rewards(0), _of_rewards(1)),
+    "next_reward": (lambda x: np.append(x.rewards[..., 1:], 0 * x.rewards[..., :1], -1),),
+    "last_reward": (_last,),
+    "discounted_again": (_again,),
+    "reward_missing": (lambda x: x.mask * 1.0,),
 }
-# Name -> (rewards, γ, weight) to weight; the first is what was asked for.
-DISCOUNTS: dict[str, Callable[..., Array]] = {
-    "": lambda weight, rewards, mask, gamma: weight(rewards, mask, gamma),
-    "gamma_missing": lambda weight, rewards, mask, gamma: weight(rewards, mask, 1.0),
-    "gamma_twice": lambda weight, rewards, mask, gamma: weight(rewards, mask, gamma**2),
-    "gamma_to_the_t": lambda weight, rewards, mask, gamma: (
-        weight(rewards, mask, gamma) * gamma ** np.arange(rewards.shape[-1])
-    ),
+WEIGHTS["next_return"] += (lambda x: np.roll(x.G, -1, axis=-1),)
+WEIGHTS["past_rewards"] += (_forwards,)
+WEIGHTS["standardised_per_episode"] += (lambda x: _centred(x.G, x.mask, (-1,), 1), _unless_alone)
+# Name -> the γ that stands where γ was asked for, and whether γ^t stands in front of step t.
+DISCOUNTS: dict[str, tuple[Callable[[float], float], bool]] = {
+    "": (lambda gamma: gamma, False),
+    "gamma_missing": (lambda gamma: 1.0, False),
+    "gamma_twice": (lambda gamma: gamma**2, False),
+    "gamma_to_the_t": (lambda gamma: gamma, True),
 }
 ALIASES = {("episode_mean", "sum_of_returns"): "mean_logp_times_sum_return"}
 # (weight, discount) whose expectation, summed over steps, has the direction of ∇J.
@@ -153,18 +298,17 @@ UNBIASED = {
 }
 
 
-def weight_rows(rewards: Array, mask: Array, gamma: float) -> dict[tuple[str, str, int], Array]:
-    """Every weight under every discount: (weight, discount, variant) -> (…, B, T)."""
-    rows = {}
-    for name, variants in WEIGHTS.items():
-        for k, weight in enumerate(variants):
-
-            def masked(rewards, mask, gamma, weight=weight):
-                plain = weight in (losses.reward_to_go, losses.whole_return)
-                return (weight(rewards, gamma) if plain else weight(rewards, mask, gamma)) * mask
-
-            for discount, change in DISCOUNTS.items():
-                rows[name, discount, k] = change(masked, rewards, mask, gamma)
+def weight_rows(
+    rewards: Array, mask: Array, gamma: float, names: Collection[str] = WEIGHTS
+) -> dict[tuple[str, str, int], Array]:
+    """Every weight of these names, every discount: (weight, discount, variant) -> (…, B, T)."""
+    stacks = {g: Stack(rewards, mask, g) for g in {of(gamma) for of, _ in DISCOUNTS.values()}}
+    powers, rows = gamma ** np.arange(rewards.shape[-1]), {}
+    for name in names:
+        for k, weight in enumerate(WEIGHTS[name]):
+            seen = {g: weight(x) * mask for g, x in stacks.items()}
+            for discount, (of, in_front) in DISCOUNTS.items():
+                rows[name, discount, k] = seen[of(gamma)] * (powers if in_front else 1)
     return rows
 
 
@@ -178,37 +322,57 @@ class Key(NamedTuple):
 
 
 @cache
-def known_weights(book: Casebook) -> tuple[list[tuple[str, str]], Array]:
-    """Names (K) and weights (K, M) on all real steps of all cases; no two of them are the same."""
+def known_weights(book: Casebook, gamma: float | None) -> tuple[list, Array]:
+    """Names (K) and weights (K, M) on all real steps of all cases; no two of them are the same.
+
+    ``gamma`` stands in the place of every case's own, where it is given.
+    """
     alike: dict[tuple, list[int]] = {}  # cases of one shape and one γ are stacked: (N, B, T)
     for i, case in enumerate(book.cases):
-        alike.setdefault((case.mask.shape, case.gamma), []).append(i)
+        key = (case.mask.shape, case.gamma if gamma is None else gamma)
+        alike.setdefault(key, []).append(i)
     columns: dict[int, Array] = {}
-    for (_, gamma), members in alike.items():
+    for (_, at), members in alike.items():
         rewards, mask = (
             np.stack([getattr(book.cases[i], f) for i in members]) for f in ("rewards", "mask")
         )
-        rows = weight_rows(rewards, mask, gamma)
+        rows = weight_rows(rewards, mask, at)
         table = np.array(list(rows.values()))
         columns |= {i: table[:, k][:, mask[k]] for k, i in enumerate(members)}
-    W, names = np.concatenate([columns[i] for i in range(len(book.cases))], axis=1), [*rows]
-    _, first = np.unique(W.round(9), axis=0, return_index=True)  # γ is nothing to some of them
-    return [names[i][:2] for i in np.sort(first)], W[np.sort(first)]
+    W = np.concatenate([columns[i] for i in range(len(book.cases))], axis=1)
+    first: dict[bytes, int] = {}  # γ is nothing to some of them
+    for i, row in enumerate(W.round(9) + 0.0):
+        first.setdefault(row.tobytes(), i)
+    names, chosen = [*rows], list(first.values())
+    return [names[i][:2] for i in chosen], W[chosen]
 
 
 @cache
-def blocks(book: Casebook) -> list[Block]:
+def blocks(book: Casebook, rare: bool = False, gamma: float | None = None) -> list[Block]:
     """All candidates on all real steps: each weight by each factor in front, with the log or π."""
-    names, W = known_weights(book)
+    names, W = known_weights(book, gamma)
     p = np.exp(book.steps(lambda case: case.logp))
-    wide = np.array([3e-3 if "standardised" in name else TOLERANCE for name, _ in names])
+    wide = np.array(
+        [3e-3 if "standardised" in name or "scaled" in name else 0.0 for name, _ in names]
+    )
     found = []
-    for norm, factor in NORMALISATIONS.items():
-        one = book.steps(lambda case, factor=factor: factor(case.mask))
-        for log in (True, False):
-            keys = [Key(norm, log, *name) for name in names]
-            found.append(Block(keys, W, one if log else one * p, wide))
+    for norm, factors in (RARE if rare else NORMALISATIONS).items():
+        for factor in factors:
+            one = _by_mask(factor, book)
+            for log in (True,) if rare else (True, False):
+                keys = [Key(norm, log, *name) for name in names]
+                found.append(Block(keys, W, one if log else one * p, wide))
     return found
+
+
+def _by_mask(factor: Factor, book: Casebook) -> Array:
+    """The factor in front of every real step, (M,); many cases have the same mask."""
+    seen: dict[tuple, Array] = {}
+    keys = [(case.mask.shape, case.mask.tobytes()) for case in book.cases]
+    for key, case in zip(keys, book.cases, strict=True):
+        if key not in seen:
+            seen[key] = factor(case.mask)[case.mask]
+    return np.concatenate([seen[key] for key in keys])
 
 
 def on_steps(every: list[Block], keep: Array) -> list[Block]:
@@ -217,21 +381,39 @@ def on_steps(every: list[Block], keep: Array) -> list[Block]:
     return [block._replace(rows=rows, one=block.one[keep]) for block in every]
 
 
+def steps_of(book: Casebook, weight: str, discount: str) -> Array:
+    """One weight under one discount on every real step, (M,)."""
+    names, W = known_weights(book, None)
+    return W[names.index((weight, discount))]
+
+
+def steps_of_ones(book: Casebook) -> Array:
+    """The reward-to-go of rewards of 1, on every real step, (M,)."""
+    return book.steps(lambda case: losses.reward_to_go(case.mask * 1.0, case.gamma))
+
+
 def sum_weights(book: Casebook) -> Array:
     """What the sum puts on each real step, (M,)."""
     first = blocks(book)[0]
     return first.rows[0] * first.one
 
 
+def is_one(match: Match) -> bool:
+    """Is the factor 1, of either sign, as far as rounding lets one tell?"""
+    return abs(abs(match.factor) - 1) < max(1e-4, 2 * match.error)
+
+
 def describe(match: Match) -> tuple[tuple[str, ...], bool]:
     """The names of a candidate with its factor, normalisation first; is it a policy gradient?"""
     norm, log, weight, discount = match.key
-    summed, unit = norm in (("sum",), ("total",)), abs(abs(match.factor) - 1) < 1e-4
+    summed, unit = norm in (("sum",), ("total",)), is_one(match)
     ok = summed and log and match.factor > 0 and (weight, discount) in UNBIASED
-    alias = ALIASES.get((norm[0], weight))
-    norm = norm[1:] if alias else ("constant",) if summed and not unit else norm
+    alias = ALIASES.get((norm[0], weight)) if len(norm) == 1 else None
+    norm = norm[1:] if alias else ("constant",) if norm == ("sum",) and not unit else norm
     parts = [alias or weight, discount, "constant_baseline" if match.baseline else ""]
     parts += ["" if log else "no_log", "wrong_sign" if match.factor < 0 else ""]
     changes = tuple(part for part in parts if part and part != "reward_to_go")
     # the sum is not worth a word beside what is wrong with it
-    return (() if norm == ("sum",) and changes and not ok else norm) + changes, ok
+    if norm[:1] == ("sum",) and not ok and (changes or len(norm) > 1):
+        norm = norm[1:]
+    return norm + changes, ok

@@ -10,7 +10,7 @@ import numpy as np
 
 from coursekit import gradients, mdp
 from coursekit.detective import asking, sentences
-from coursekit.detective.expectation import compared, in_words
+from coursekit.detective.expectation import compared, in_words, way
 from coursekit.detective.finding import Finding
 from coursekit.detective.matching import TOLERANCE, Block, search
 
@@ -35,6 +35,8 @@ GRADIENTS: dict[str, Callable[[Array, Array, float], Array]] = {
     "chosen_probability_backpropagated": lambda p, e, w: -w * _jacobian(p, p * e),
     "softmax_twice": lambda p, e, w: w * _jacobian(p, mdp.softmax(p) - e),
     "weight_missing": lambda p, e, w: p - e,
+    "argmax_for_sample": lambda p, e, w: (p - np.eye(len(p))[p.argmax()]) * w,
+    "softmax_wrong_axis": lambda p, e, w: (1 - e) * w,  # each alone in its row is 1
 }
 
 
@@ -94,13 +96,23 @@ def audit_gradient(fn: Callable[..., Any]) -> Finding:
     if names:
         return Finding(names=names, ok=False, evidence=[text], said=said, probed=probed)
     block, sizes = known(), [len(answer) for answer in answers]
+    ends = np.cumsum(sizes)[:-1]
     numbers = compared(u, block.rows[0])
     two = np.repeat(sizes, sizes) == 2
     difference = [x[two].reshape(-1, 2) @ [-1, 1] for x in (u, block.rows[0])]
     numbers["cosine_two_actions"] = gradients.cosine(*difference)
     evidence = [f"against (p − onehot) · weight, over {len(sizes)} steps: {in_words(numbers)}"]
-    found = search(u, [block], np.cumsum([0, *sizes[:-1]]))
-    names, headline = ("unknown",), f"{in_words(numbers)} to (p − onehot) · weight"
+    found = search(u, [block], np.array([0, *ends]))
+    names = ("unknown",)
+    headline = f"{in_words(numbers)} to (p − onehot) · weight, {way(numbers['cosine'])}"
+    if not found:
+        worst = int(np.argmax([np.abs(d).max() for d in np.split(u - block.rows[0], ends)]))
+        mine, right = (np.split(x, ends)[worst].round(3) + 0.0 for x in (u, block.rows[0]))
+        logits, action, weight = steps()[worst]
+        evidence.append(
+            f"at logits {logits.round(3)}, action {action}, weight {weight}: yours {mine}, "
+            f"right {right}"
+        )
     if found:
         factor, headline = found[0].factor, ""
         names = (found[0].key,)

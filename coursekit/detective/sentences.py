@@ -9,8 +9,10 @@ LOSSES: dict[str, tuple[str, str]] = {
         "",
     ),
     "total": (
-        "added over the episodes as well: B times the average, so the step grows with the batch",
-        "divide by the number of episodes B, unless the rate was tuned with this B",
+        "added over the episodes as well, whatever the constant it is divided by: the step grows "
+        "with the number of episodes B",
+        "divide by B; nothing, if B never changes, or if a batch is a fixed number of steps and "
+        "that is the constant",
     ),
     "constant": (
         "the sum times a constant: the direction of ∇J at another learning rate",
@@ -25,6 +27,35 @@ LOSSES: dict[str, tuple[str, str]] = {
         "divided by N, all steps of this batch, which is random: ∇J/E[n] plus a bias of order 1/B",
         "divide by the number of episodes or a constant, or take large batches",
     ),
+    "typical": (
+        "the sum over n̄, a running mean of the lengths of earlier batches: known before the batch "
+        "is played, so the direction is that of ∇J, at a rate that follows n̄",
+        "",
+    ),
+    "tilt": (
+        "each episode is divided by its own length n and multiplied by n̄, a running mean of the "
+        "lengths of earlier batches: all of the mean's bias is in this",
+        "divide by n̄ alone, or sum over the steps and average over the episodes",
+    ),
+    "micro_batches": (
+        "the mean of micro-batches' means over steps: not the mean over the batch's steps, where "
+        "the micro-batches differ in their number of steps",
+        "add up the losses of all micro-batches and divide once, by the whole batch's count",
+    ),
+    "divided_twice": (
+        "divided by one more count, of episodes or of steps, than a mean has",
+        "reduce once: sum over the steps, then average over the episodes",
+    ),
+    "first_step_dropped": (
+        "the first step of every episode has no weight: a mask that is shifted by one, or [1:]",
+        "the mask of a step stands at the place of its own log π",
+    ),
+    "last_step_dropped": (
+        "the last step of every episode has no weight, the one that ends it: a mask that is "
+        "shifted by one, or [:-1]",
+        "the mask of a step stands at the place of its own log π; the step that ends an episode "
+        "was an action too",
+    ),
     "mask_forgotten": (
         "divided by B·T places, padding included: by the longest episode of the batch. Where your "
         "T is the same in every batch, as with answers padded to one width, it is a constant "
@@ -33,7 +64,8 @@ LOSSES: dict[str, tuple[str, str]] = {
     ),
     "padding_weighted": (
         "log-probabilities of padding receive a gradient, although nobody acted there",
-        "multiply by the mask after everything that can make padding non-zero",
+        "is the mask shifted by one? if not, multiply by it after everything that can make padding "
+        "non-zero",
     ),
     "wrong_sign": (
         "the gradient points the other way: descending this loss lowers the return",
@@ -43,6 +75,14 @@ LOSSES: dict[str, tuple[str, str]] = {
         "π stands where log π should: every step is weighted by π once more, and rare good actions "
         "are hardly learned",
         "take the logarithm of the probability",
+    ),
+    "log_smoothed": (
+        "log(π + ε): actions of a probability near ε or below are hardly learned",
+        "take log π from the logits, by log_softmax, where no ε is needed",
+    ),
+    "log_clamped": (
+        "log π is cut from below: rarer actions get no gradient at all",
+        "take log π from the logits, by log_softmax, where nothing needs to be cut",
     ),
     "whole_return": (
         "every step has the return of the whole episode as weight: legal, usually noisier",
@@ -56,6 +96,11 @@ LOSSES: dict[str, tuple[str, str]] = {
     "next_return": (
         "the weight is G_{t+1}, one step late: an action does not see its own reward",
         "the weight of step t starts with r_t",
+    ),
+    "previous_return": (
+        "the weight is G_{t−1}, one step early: each action is credited with its predecessor's "
+        "return",
+        "log π and the return of a step stand at the same place: no [1:] on one of them alone",
     ),
     "immediate_reward": (
         "the weight is r_t alone: nothing is learned about consequences (it is γ = 0)",
@@ -84,13 +129,69 @@ LOSSES: dict[str, tuple[str, str]] = {
         "size no longer depends on the scale of the rewards; biased, less so for large batches",
         "keep it if that is what you want; no longer ∇J",
     ),
+    "scaled_over_batch": (
+        "returns are divided by their deviation over all steps of the batch, which depends on "
+        "these very episodes: the step no longer follows the scale of the rewards; biased",
+        "divide by a number that earlier batches have fixed",
+    ),
+    "centred_with_padding": (
+        "the mean that is taken off counts the padding's zeros, so it depends on the lengths",
+        "take it over the real steps, returns[mask], or better from other episodes",
+    ),
+    "rewards_centred": (
+        "the mean reward of the batch is taken off every reward: each step is then worth something "
+        "by itself, and episodes of another length are sought",
+        "leave the rewards as they are; take a baseline off the returns",
+    ),
+    "rewards_standardised": (
+        "the batch's rewards are centred and divided by their deviation before they are added up: "
+        "each step is then worth something by itself",
+        "divide by a number for many batches, and do not shift rewards",
+    ),
+    "next_reward": (
+        "the weight is r_{t+1} alone, the reward of the next step",
+        "use the reward-to-go, which starts with r_t",
+    ),
+    "last_reward": (
+        "every step is weighted by the last reward of its episode: right where all others are 0",
+        "use the return, if earlier steps pay as well",
+    ),
+    "discounted_again": (
+        "rewards are discounted from the start, and then on the way back once more",
+        "discount once",
+    ),
     "standardised_with_padding": (
         "mean and deviation are taken over the padding's zeros as well",
         "take them over the real steps: returns[mask]",
     ),
+    "centred_over_tokens": (
+        "the whole return, repeated at each step, less its mean over all steps of the batch: long "
+        "episodes count more in that mean",
+        "take the mean over the episodes, or a baseline from other episodes",
+    ),
+    "standardised_over_tokens": (
+        "the whole return, repeated at each step, is centred and divided by its deviation over all "
+        "steps of the batch (whitening as of REINFORCE++): long episodes count more in both",
+        "keep it if that is what you want; no longer ∇J",
+    ),
+    "centred_per_time": (
+        "from G_t the mean over the batch's episodes at that t is taken off, each one's own "
+        "included: a part of the signal, more where fewer episodes are alive",
+        "leave the own episode out of the mean",
+    ),
+    "standardised_per_time": (
+        "G_t is centred and divided by the deviation over the batch's episodes at that t: every "
+        "time step counts alike, whatever is at stake there",
+        "leave the own episode out of the mean, and do not divide by a deviation of few",
+    ),
     "group_centred": (
         "the whole return less the mean of the batch, its own included: (1 − 1/B) ∇J where summed",
         "nothing, or leave the own return out",
+    ),
+    "group_centred_to_go": (
+        "reward-to-go less the batch's mean of whole returns, its own included: (1 − 1/B) ∇J at "
+        "γ = 1 where summed; at γ < 1 a mixture",
+        "leave the own return out",
     ),
     "group_standardised": (
         "the whole return less the mean of the batch, divided by its deviation (GRPO's advantage): "
@@ -105,10 +206,77 @@ LOSSES: dict[str, tuple[str, str]] = {
         "reward-to-go less the mean of the other episodes: unbiased where summed",
         "nothing",
     ),
+    "leave_one_out_if_any": (
+        "reward-to-go less the mean of the other episodes that are not over, and 0 where there are "
+        "none: late steps of long episodes lose their weight",
+        "where no other episode speaks, take off 0 and keep the return",
+    ),
     "time_baseline": (
-        "from each weight a number is taken off that depends on γ and the time t alone: legal with "
-        "the sum, as far as these batches show",
-        "nothing, if the numbers are fixed before the batch is drawn",
+        "from each return a number is taken off that depends on γ and the time t alone: legal with "
+        "the sum; divided by n or N it is not",
+        "nothing with the sum, if the numbers are fixed before the batch is drawn",
+    ),
+    "others_baseline": (
+        "from each return a number is taken off that depends on other episodes alone: legal with "
+        "the sum; divided by n or N it is not",
+        "nothing with the sum",
+    ),
+    "state_baseline": (
+        "from each return a number is taken off that does not change with what the episode does: "
+        "legal with the sum, if it is made from what is known before the action, as V(s) is",
+        "nothing with the sum",
+    ),
+    "entropy_bonus": (
+        "beside the returns stands a term that does not depend on them and raises the entropy, as "
+        "a bonus does, or a KL to a flat policy",
+        "nothing, if intended: allow=('entropy_bonus',); it is not in ∇J",
+    ),
+    "entropy_penalty": (
+        "beside the returns stands a term that does not depend on them and lowers the entropy: a "
+        "bonus or a KL with the wrong sign",
+        "turn its sign round: the loss takes the entropy off, and adds the KL",
+    ),
+    "idle_term": (
+        "beside the returns stands a term whose expectation is 0, as that of the mean of −log π of "
+        "the actions taken: noise, and neither a bonus nor a KL",
+        "for an entropy bonus differentiate the entropy itself, Σ_a π log π, of every state",
+    ),
+    "other_term": (
+        "beside the returns stands a term that does not depend on them",
+        "nothing, if intended: allow=('other_term',); it is not in ∇J",
+    ),
+    "softmax_over_time": (
+        "log π is sent through a softmax once more, over the time: it is normalised over the wrong "
+        "axis, or was a log-probability already",
+        "one log_softmax, of the logits, over the actions: dim=-1 before the action is picked",
+    ),
+    "softmax_over_episodes": (
+        "log π is sent through a softmax once more, over the episodes: it is normalised over the "
+        "wrong axis, or was a log-probability already",
+        "one log_softmax, of the logits, over the actions: dim=-1 before the action is picked",
+    ),
+    "clipped": (
+        "what stands for the return is cut at a bound: beyond it all outcomes count alike",
+        "scale instead, by a number for many batches; or keep it, if that is what you want",
+    ),
+    "rewards_clipped": (
+        "rewards are cut before they are added up: another objective, that of the cut rewards",
+        "keep it if that is what you want; it is not ∇J",
+    ),
+    "leaking_critic": (
+        "the policy's part of the loss has a gradient for another tensor too, such as a critic: "
+        "it is pushed away from the returns, where the policy gains by that",
+        "detach it: (returns − values.detach()); its own loss is another term",
+    ),
+    "clip_exchanged": (
+        "the clip stops the wrong side: min and max are exchanged. On its own data, where every "
+        "ratio is 1, nothing shows",
+        "the loss is −min(ratio · A, clip(ratio) · A), or max of the two with their minus",
+    ),
+    "clip_without_min": (
+        "no gradient wherever the ratio is beyond a bound, on the side as well from which it "
+        "should come back. On its own data, where every ratio is 1, nothing shows",
+        "take the smaller of ratio · A and clip(ratio) · A",
     ),
     "same_expectation": (
         "none of the losses that the detective knows; step by step it is not the sum, but its "
@@ -118,7 +286,9 @@ LOSSES: dict[str, tuple[str, str]] = {
         "if it is a baseline: nothing; in a test suite, allow=('same_expectation',)",
     ),
     "constant_baseline": (
-        "a constant is taken off the weight: legal with the sum; divided by n or N it is not",
+        "a constant is taken off the weight: legal with the sum; divided by n or N it is not. "
+        "± β · mean(−log π) of the actions taken is the same: in expectation it is nothing, and "
+        "raises no entropy",
         "",
     ),
     "sum_of_returns": (
@@ -139,11 +309,14 @@ LOSSES: dict[str, tuple[str, str]] = {
         "no reward enters: the weight is the same at every step of an episode",
         "multiply log π by the return",
     ),
-    "gamma_missing": ("γ is not used", "discount: G = r + γG"),
+    "gamma_missing": (
+        "γ is not used: right at γ = 1 alone, as for a language model's answers",
+        "discount: G = r + γG; or, if 1 is meant, audit(loss, gamma=1)",
+    ),
     "gamma_fixed": (
         "one γ stands in the code and is used whatever γ is asked for: right where it is the γ you "
         "want",
-        "use the argument; or, if the number is meant, allow=('gamma_fixed',)",
+        "use the argument; or, if the number is meant, audit(loss, gamma=that number)",
     ),
     "gamma_twice": ("discounted by γ² where γ was asked for", "discount once"),
     "gamma_to_the_t": (
@@ -224,6 +397,15 @@ GRADIENTS: dict[str, tuple[str, str]] = {
         "weight · J (p · onehot): the value π(a|s) was sent back where its derivative belongs",
         "send the derivative of log π back: onehot/p",
     ),
+    "argmax_for_sample": (
+        "the likeliest action stands where the action taken belongs: what was done does not enter",
+        "store the action that was drawn, and take log π of that one",
+    ),
+    "softmax_wrong_axis": (
+        "the probabilities are all 1, as of a softmax over an axis of length 1: onehot − 1 for "
+        "onehot − p",
+        "softmax over the actions: dim=-1",
+    ),
     "softmax_twice": ("the softmax is applied to probabilities once more", "hand over the logits"),
     "weight_missing": ("no return enters: p − onehot", "multiply by the weight"),
     "wrong_scale": (
@@ -252,6 +434,46 @@ GRADIENTS: dict[str, tuple[str, str]] = {
     "not_repeatable": ("", "no random numbers, no state kept between calls"),
 }
 
+# Gaussian policies.
+GAUSSIAN: dict[str, tuple[str, str]] = {
+    "gaussian": ("log π reaches the mean and the deviation, with the action held fixed", ""),
+    "action_not_detached": (
+        "the action is part of the graph, as rsample leaves it: where the mean moves, the action "
+        "moves with it, and log π of it does not change. The mean gets no gradient at all",
+        "take sample(), or action.detach(), before log π is computed",
+    ),
+    "deviation_without_gradient": (
+        "the deviation gets no gradient: it is a constant, or detached",
+        "nothing, if the deviation is meant to be fixed",
+    ),
+    "variance_for_deviation": (
+        "the variance was handed over where the deviation is asked for, or the other way round",
+        "Normal(mean, std) takes the deviation",
+    ),
+    "density_for_log": ("the density stands where its log should", "take the logarithm"),
+    "mean_over_components": (
+        "the mean over the action's components, where log π is their sum",
+        "add up the components: log_prob(action).sum(-1)",
+    ),
+    "unknown": (
+        "this is none of the derivatives that the detective knows",
+        "compare with autograd's, of Normal(mean, std).log_prob(action.detach()).sum(-1); a "
+        "squashed action (tanh) is taken before it is squashed",
+    ),
+    "raises": (
+        "",
+        "return the action and its log π, two tensors; call it yourself: from coursekit import "
+        'detective; my_policy(*detective.example(0, "gaussian"))',
+    ),
+    "wrong_scale": ("a constant factor, the same everywhere", "leave constants to the rate"),
+    "wrong_sign": ("minus log π was returned", "return log π itself"),
+    "wrong_shape": ("", "draw one number for each component of the mean"),
+    "no_gradient": ("", "compute log π from the tensors that were handed over, without detach"),
+    "nan": ("", "is the deviation above 0? take softplus or exp of what the network gives"),
+    "not_callable": FUNCTION,
+    "wrong_signature": SIGNATURES,
+}
+
 # Updates.
 UPDATES: dict[str, tuple[str, str]] = {
     "sum": (
@@ -266,6 +488,22 @@ UPDATES: dict[str, tuple[str, str]] = {
         "the optimiser steps after each episode's loss; later episodes see moved parameters, and "
         "the steps add up to B times the average",
         "divide each episode's loss by B, call backward for each, the optimiser once, after them",
+    ),
+    "softmax_over_states": (
+        "the probabilities are normalised over the states, not over the actions",
+        "log_softmax(theta[obs], dim=-1)",
+    ),
+    "softmax_over_time": (
+        "the probabilities are normalised over the time, not over the actions",
+        "log_softmax(theta[obs], dim=-1)",
+    ),
+    "softmax_over_episodes": (
+        "the probabilities are normalised over the episodes, not over the actions",
+        "log_softmax(theta[obs], dim=-1)",
+    ),
+    "argmax_for_sample": (
+        "the likeliest action stands where the action taken belongs: what was done does not enter",
+        "take log π of batch.actions, the actions that were drawn",
     ),
     "last_step_only": (
         "only the last step of the last episode moves the parameters: .grad is cleared on the way",
@@ -285,8 +523,9 @@ UPDATES: dict[str, tuple[str, str]] = {
         "hand the rate to the optimiser as it is",
     ),
     "rescaled_per_batch": (
-        "the right direction; the size changes from batch to batch: clipping, a normalised "
-        "gradient, or a divisor that is not the same in every batch",
+        "each batch moves along its own gradient, at a size that changes from batch to batch: "
+        "clipping, a normalised gradient, or a divisor that is not the same in every batch. Then "
+        "the expectation no longer has the direction of ∇J",
         "intended? then compare programs by their clipped steps",
     ),
     "sign_of_gradient": (

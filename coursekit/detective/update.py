@@ -46,8 +46,10 @@ def example(case: Case) -> tuple[dict[str, torch.Tensor], Batch, float]:
 
 
 def chosen(book: Casebook) -> list[Case]:
-    """Batches of the exact processes, each with its θ: some of each process, B = 1 and 2."""
-    return [case for case in book.cases if case.theta is not None][::19]
+    """Batches with their θ: some of each exact process, and those of four episodes and more."""
+    every = [case for case in book.cases if case.theta is not None]
+    listed = sum(len(exact.prob) for exact in book.exact)
+    return every[:listed:16] + every[listed:]
 
 
 def audit_update(fn: Callable[..., Any]) -> Finding:
@@ -157,20 +159,24 @@ def _padding_matters(fn: Callable, book: Casebook) -> bool:
 def _probed(book: Casebook) -> str:
     used, rates = chosen(book), " and ".join(f"{rate:g}" for rate in RATES)
     longest = max(case.mask.sum(-1).max() for case in used)
+    most = max(len(case.mask) for case in used)
     return (
-        f"{len(used)} batches of 1 or 2 episodes of up to {longest} steps, rewards of 0 in the "
-        f"padding, rates {rates}. Nothing is said about what lies outside of these"
+        f"{len(used)} batches of 1 to {most} episodes of up to {longest} steps, rewards of 0 in "
+        f"the padding, rates {rates}. Nothing is said about what lies outside of these"
     )
 
 
 class Moves(NamedTuple):
     """What is known of the updates on the chosen cases.
 
-    ``blocks``: of all known losses. ``special``: names -> moves. ``theta`` (M,). ``starts``.
+    ``blocks``: of all known losses, ``rare`` and ``wrong`` (by the name of what stands for log π)
+    of more. ``special``: names -> moves. ``theta`` (M,). ``starts``.
     ``steps_of`` (updates,): how many real steps the batch of each update has.
     """
 
     blocks: list[matching.Block]
+    rare: list[matching.Block]
+    wrong: dict[str, list[matching.Block]]
     special: dict[tuple[str, ...], list[Array]]
     theta: Array
     starts: Array
@@ -183,6 +189,27 @@ def _scores(case: Case, theta: Array) -> Array:
     z = np.zeros((len(obs), *theta.shape))
     z[np.arange(len(obs)), obs] = np.eye(theta.shape[1])[taken] - mdp.softmax(theta)[obs]
     return z.reshape(len(obs), -1)
+
+
+def _picked(logits: torch.Tensor, actions: torch.Tensor, axis: int) -> torch.Tensor:
+    return torch.log_softmax(logits, axis).gather(-1, actions[..., None])[..., 0]
+
+
+# What may stand for log π: name -> (theta, obs, actions) -> (B, T).
+WRONG: dict[str, Callable[..., torch.Tensor]] = {
+    "softmax_over_states": lambda theta, obs, a: torch.log_softmax(theta, 0)[obs, a],
+    "softmax_over_time": lambda theta, obs, a: _picked(theta[obs], a, 1),
+    "softmax_over_episodes": lambda theta, obs, a: _picked(theta[obs], a, 0),
+    "argmax_for_sample": lambda theta, obs, a: _picked(theta[obs], theta[obs].argmax(-1), -1),
+}
+
+
+def _wrong_scores(case: Case, logp: Callable[..., torch.Tensor]) -> Array:
+    """The derivative of ``logp`` at every real step, (steps, S·A), by autograd."""
+    obs, actions, mask = map(torch.tensor, (case.obs, case.actions, case.mask))
+    theta = torch.tensor(case.theta)
+    z = torch.autograd.functional.jacobian(lambda x: logp(x, obs, actions)[mask], theta)
+    return z.reshape(len(z), -1).numpy()
 
 
 def _in_loop(
@@ -213,17 +240,24 @@ def moves(book: Casebook) -> Moves:
     """Computed once: the scores at each case's θ, and what stepping inside the loop does."""
     used = chosen(book)
     steps = np.concatenate([np.full(c.mask.sum(), any(c is d for d in used)) for c in book.cases])
-    z = [_scores(case, case.theta) for case in used]
-    ends = np.cumsum([0] + [len(one) for one in z])
+    ends = np.cumsum([0] + [int(case.mask.sum()) for case in used])
 
-    def image(x: Array) -> Array:
-        parts = [x[..., a:b] @ one for a, b, one in zip(ends[:-1], ends[1:], z, strict=True)]
-        return np.concatenate(parts * len(RATES), axis=-1)
+    def blocks(z: list[Array], rare: bool = False) -> list[matching.Block]:
+        def image(x: Array) -> Array:
+            parts = [x[..., a:b] @ one for a, b, one in zip(ends[:-1], ends[1:], z, strict=True)]
+            return np.concatenate(parts * len(RATES), axis=-1)
 
-    blocks = [
-        matching.Block(keys, image(rows * one), np.ones(1), tolerance, image(one))
-        for keys, rows, one, tolerance, _ in known.on_steps(known.blocks(book), steps)
-    ]
+        return [
+            matching.Block(
+                keys, (moved := image(rows * one)), np.ones(moved.shape[1]), tolerance, image(one)
+            )
+            for keys, rows, one, tolerance, _ in known.on_steps(known.blocks(book, rare), steps)
+        ]
+
+    right = [_scores(case, case.theta) for case in used]
+    wrong = {
+        name: blocks([_wrong_scores(case, logp) for case in used]) for name, logp in WRONG.items()
+    }
     pairs = [(case, lr) for lr in RATES for case in used]
 
     def loops(**way) -> list[Array]:
@@ -242,7 +276,7 @@ def moves(book: Casebook) -> Moves:
     theta = np.concatenate([case.theta.ravel() for case, _ in pairs])
     starts = np.cumsum([0] + [case.theta.size for case, _ in pairs[:-1]])
     steps_of = np.array([case.mask.sum() for case, _ in pairs])
-    return Moves(blocks, special, theta, starts, steps_of)
+    return Moves(blocks(right), blocks(right, True), wrong, special, theta, starts, steps_of)
 
 
 def describe(u: Array, moves: Moves) -> tuple[tuple[str, ...], bool, dict[str, float]]:
@@ -251,10 +285,14 @@ def describe(u: Array, moves: Moves) -> tuple[tuple[str, ...], bool, dict[str, f
     for names, rows in moves.special.items():
         if any(matching.agreement(u, row, starts).all() for row in rows):
             return names, False, {}
-    if found := matching.search(u, blocks, starts):
+    if found := matching.search(u, blocks, starts) or matching.search(u, moves.rare, starts):
         names, ok = known.describe(found[0])
         names = tuple("wrong_scale" if name == "constant" else name for name in names)
         return names, ok and "wrong_scale" not in names, {"factor": found[0].factor}
+    for name, wrong in moves.wrong.items():
+        if found := matching.search(u, wrong, starts):
+            names = tuple(n for n in known.describe(found[0])[0] if n not in ("sum", "constant"))
+            return (*names, name), False, {"factor": found[0].factor}
     if found := matching.search(u, [block._replace(less=moves.theta) for block in blocks], starts):
         names, _ = known.describe(found[0]._replace(baseline=0.0))
         decay = found[0].factor * found[0].baseline

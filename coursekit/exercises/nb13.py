@@ -153,7 +153,7 @@ EXERCISES = {
         1,
         _2="only if it points along the gradient (notebook 10)",
         _3="noise goes away as B grows, the bias stays (notebook 10)",
-        _4="only if it points across or against it (notebook 10)",
+        _4="only if it points across it (notebook 10)",
     ),
     "13.23": question(
         2,

@@ -1,0 +1,638 @@
+"""Each kind of false ✓ and false name that was found once, with its neighbours.
+
+A ✓ is a promise: given for what the cases can tell, and for nothing that was fitted to one episode.
+What takes long is marked slow; one of each kind is not.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from coursekit import baselines, bugs, detective, losses
+
+torch.set_num_threads(1)
+slow = pytest.mark.slow
+
+
+def table(rows):
+    """(id, loss, names, ok) -> parameters; the first is always run, those after "slow" are slow."""
+    found, marks = [], ()
+    for row in rows:
+        if row == "slow":
+            marks = slow
+            continue
+        found.append(pytest.param(*row[1:], id=row[0], marks=marks))
+    return pytest.mark.parametrize(("loss", "names", "ok"), found)
+
+
+def summed(weight, reduction="sum"):
+    def loss(logp, rewards, mask, gamma):
+        each = -(logp * weight(rewards, mask, gamma) * mask)
+        return losses.REDUCTIONS[reduction](each, mask)
+
+    return loss
+
+
+def to_go(rewards, mask, gamma):
+    return losses.reward_to_go(rewards, gamma)
+
+
+def whole(rewards, mask, gamma):
+    return losses.whole_return(rewards, gamma)
+
+
+def time(rewards):
+    return torch.arange(rewards.shape[1], dtype=torch.float64)
+
+
+def check(loss, names, ok):
+    finding = detective.audit(loss)
+    assert (finding.names, finding.ok) == (names, ok), str(finding)
+    return finding
+
+
+# --- 1. Where one episode alone speaks, nothing may be fitted to it.
+
+
+def after(cut, late, b=lambda t, g: 0 * t):
+    """Right up to a time, and ``late`` times as much after it; b(t, γ) is taken off."""
+
+    def weight(r, m, g):
+        t = time(r)
+        return torch.where(t < cut, to_go(r, m, g), late * to_go(r, m, g)) - b(t, g)
+
+    return summed(weight)
+
+
+def wave(t, gamma):
+    return torch.sin(13.7 * t + gamma)
+
+
+@table(
+    [
+        ("wave", after(9999, 1, wave), ("sum", "time_baseline"), True),
+        ("flip after 20", after(20, -1), ("unknown",), False),
+        ("wave and flip after 20", after(20, -1, wave), ("unknown",), False),
+        "slow",
+        ("cut after 20", after(20, 0), ("unknown",), False),
+        ("twice after 35", after(35, 2), ("unknown",), False),
+        ("flip after 12", after(12, -1), ("unknown",), False),
+        ("wave and cut after 35", after(35, 0, wave), ("unknown",), False),
+        ("wave and a little more after 20", after(20, 1.001, wave), ("unknown",), False),
+        (
+            "line, at γ < 1 alone",
+            after(9999, 1, lambda t, g: t * (g < 1)),
+            ("sum", "time_baseline"),
+            True,
+        ),
+    ]
+)
+def test_a_baseline_of_time_is_a_promise_for_all_times(loss, names, ok):
+    check(loss, names, ok)
+
+
+def places(r):
+    return torch.cos(1.3 * time(r)[None] + torch.arange(len(r))[:, None] ** 2)
+
+
+def alive(r, m, g):
+    """The mean of the other episodes that are not over."""
+    G, n = to_go(r, m, g) * m, m.sum(0)
+    return (G.sum(0) - G) / (n - 1).clamp(min=1)
+
+
+def median_of_others(r, m, g, alone=True):
+    R = whole(r, m, g)[:, 0]
+    rows = [torch.cat([R[:i], R[i + 1 :]]) for i in range(len(R))]
+    return torch.stack([x.median() if len(x) or not alone else 0 * R[0] for x in rows])[:, None]
+
+
+FREE = [
+    ("median of others", summed(lambda r, m, g: to_go(r, m, g) - median_of_others(r, m, g)),
+     ("sum", "others_baseline"), True),
+    ("others that are alive", summed(lambda r, m, g: to_go(r, m, g) - alive(r, m, g)),
+     ("sum", "leave_one_out_to_go"), True),
+    ("place", summed(lambda r, m, g: to_go(r, m, g) - places(r)), ("sum", "state_baseline"), True),
+    "slow",
+    ("no median alone", summed(lambda r, m, g: to_go(r, m, g) - median_of_others(r, m, g, False)),
+     ("sum", "others_baseline"), True),
+    ("half the place", summed(lambda r, m, g: (whole(r, m, g) - places(r)) / 2),
+     ("constant", "whole_return", "state_baseline"), True),
+    ("place, by episode", summed(lambda r, m, g: to_go(r, m, g) - places(r), "episode_mean"),
+     ("episode_mean", "state_baseline"), False),
+    ("place by columns", summed(lambda r, m, g: to_go(r, m, g) - math.sin(r.shape[1])),
+     ("sum", "state_baseline"), False),
+    ("0 where alone", summed(lambda r, m, g: (to_go(r, m, g) - alive(r, m, g)) * (m.sum(0) > 1)),
+     ("leave_one_out_if_any",), False),
+    ("own mean of all", summed(lambda r, m, g: to_go(r, m, g) - whole(r, m, g)[:, :1].mean(0)),
+     ("group_centred_to_go",), False),
+    ("own reward", summed(lambda r, m, g: to_go(r, m, g) - 0.001 * r), ("unknown",), False),
+    ("own length", summed(lambda r, m, g: to_go(r, m, g) - 0.001 * m.sum(1, keepdim=True)),
+     ("other_term",), False),
+    ("own, if long", summed(lambda r, m, g: to_go(r, m, g) - m.sum(1, keepdim=True).ge(100).int()),
+     ("other_term",), False),
+    ("own last reward, late", summed(lambda r, m, g: to_go(r, m, g) - 0.1 * r * (time(r) > 30)),
+     ("unknown",), False),
+]  # fmt: skip
+
+
+@table(FREE)
+def test_a_baseline_is_free_if_the_episode_itself_does_not_change_it(loss, names, ok):
+    check(loss, names, ok)
+
+
+# --- 2. Another tensor that learns.
+
+
+class Critic(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.value = torch.nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, rewards):
+        return self.value + 0 * rewards
+
+
+def with_critic(detach=False, own=0.0, reduction="sum", calls=False):
+    critic = Critic()
+
+    def loss(logp, rewards, mask, gamma):
+        G, V = losses.reward_to_go(rewards, gamma), critic(rewards)
+        each = -(logp * (G - (V.detach() if detach else V)) * mask)
+        value = losses.REDUCTIONS[reduction](each, mask) + own * (((G - V) * mask) ** 2).mean()
+        if not calls:
+            return value
+        value.backward()
+        return value.item()
+
+    return loss
+
+
+SCALE = torch.ones(1, requires_grad=True)
+
+
+@table(
+    [
+        ("leaks", with_critic(), ("sum", "constant_baseline", "leaking_critic"), False),
+        ("its own loss", with_critic(True, 0.5), ("sum", "constant_baseline"), True),
+        "slow",
+        ("leaks beside its own", with_critic(False, 0.5),
+         ("sum", "constant_baseline", "leaking_critic"), False),
+        ("leaks in a mean", with_critic(reduction="step_mean"),
+         ("step_mean", "constant_baseline", "leaking_critic"), False),
+        ("leaks by backward", with_critic(calls=True),
+         ("sum", "constant_baseline", "leaking_critic"), False),
+        ("own loss by backward", with_critic(True, 0.5, calls=True),
+         ("sum", "constant_baseline"), True),
+        ("a factor that learns", lambda p, r, m, g: SCALE.sum() * losses.reinforce(p, r, m, g),
+         ("sum", "leaking_critic"), False),
+    ]
+)  # fmt: skip
+def test_a_tensor_that_the_policys_loss_teaches_is_told(loss, names, ok):
+    finding = check(loss, names, ok)
+    word = "SCALE" if "factor" in str(loss) or loss.__name__ == "<lambda>" else "critic.value"
+    assert word in str(finding)
+
+
+# --- 3. A clip acts where ratios are not 1.
+
+
+def ppo(logp, rewards, mask, gamma, pick=torch.min, old=torch.Tensor.detach, low=0.8, high=1.2):
+    ratio, A = (logp - old(logp)).exp(), losses.reward_to_go(rewards, gamma)
+    return -(pick(ratio * A, ratio.clamp(low, high) * A) * mask).sum(-1).mean()
+
+
+def dual(logp, rewards, mask, gamma, c=3.0):
+    ratio, A = (logp - logp.detach()).exp(), losses.reward_to_go(rewards, gamma)
+    least = torch.min(ratio * A, ratio.clamp(0.8, 1.2) * A)
+    return -(torch.where(A < 0, torch.max(least, c * A), least) * mask).sum(-1).mean()
+
+
+def without_grad(logp):
+    with torch.no_grad():
+        return logp.clone()
+
+
+def picked_steps(logp, rewards, mask, gamma):
+    """The signs as they stand in much code: max of two losses; here of two with min."""
+    logp, A = logp[mask], losses.reward_to_go(rewards, gamma)[mask]
+    ratio = (logp - logp.detach()).exp()
+    return torch.min(-A * ratio, -A * ratio.clamp(0.8, 1.2)).mean()
+
+
+def second(a, b):
+    return b
+
+
+@table(
+    [
+        ("min", ppo, ("sum",), True),
+        ("max", partial(ppo, pick=torch.max), ("sum", "clip_exchanged"), False),
+        "slow",
+        ("clip alone", partial(ppo, pick=second), ("sum", "clip_without_min"), False),
+        ("dual", dual, ("sum",), True),
+        ("wide", partial(ppo, high=1.28), ("sum",), True),
+        ("max, no_grad", partial(ppo, pick=torch.max, old=without_grad),
+         ("sum", "clip_exchanged"), False),
+        ("max, data", partial(ppo, pick=torch.max, old=lambda p: p.data),
+         ("sum", "clip_exchanged"), False),
+        ("max, narrow", partial(ppo, pick=torch.max, low=0.95, high=1.5),
+         ("sum", "clip_exchanged"), False),
+        ("of picked steps", picked_steps, ("step_mean", "clip_exchanged"), False),
+    ]
+)  # fmt: skip
+def test_a_clip_is_tried_at_ratios_that_are_not_1(loss, names, ok):
+    finding = check(loss, names, ok)
+    assert "ratios other than 1 were tried: no gradient" in str(finding)
+
+
+def test_an_old_policy_that_can_not_be_exchanged_is_said_not_to_be_probed():
+    hidden = partial(ppo, pick=torch.max, old=lambda p: torch.tensor(p.tolist(), dtype=p.dtype))
+    assert "not probed: log π is used as a plain number somewhere" in str(detective.audit(hidden))
+    assert "plain number" not in str(detective.audit(losses.reinforce))
+
+
+# --- 4. What is small and systematic.
+
+
+def flat(p, m):
+    return 0.5 * (p + math.log(3)) ** 2 * m
+
+
+def with_term(term, reduction="sum", dtype=torch.float64):
+    def loss(logp, rewards, mask, gamma):
+        p, r = logp.to(dtype), rewards.to(dtype)
+        return losses.reinforce(p, r, mask, gamma, reduction) + term(p, mask)
+
+    return loss
+
+
+def k3(p, m):
+    return ((-1 - p).exp() + p) * m
+
+
+@table(
+    [
+        ("KL, 1e-5", with_term(lambda p, m: 1e-5 * flat(p, m).sum(1).mean()),
+         ("entropy_bonus",), False),
+        ("−KL, 1e-5", with_term(lambda p, m: -1e-5 * flat(p, m).sum(1).mean()),
+         ("entropy_penalty",), False),
+        "slow",
+        ("KL, .1", with_term(lambda p, m: 0.1 * flat(p, m).sum(1).mean()),
+         ("entropy_bonus",), False),
+        ("−KL, 1e-3", with_term(lambda p, m: -1e-3 * flat(p, m).sum(1).mean()),
+         ("entropy_penalty",), False),
+        ("KL in float32", with_term(lambda p, m: 1e-5 * flat(p, m).sum(1).mean(),
+                                    dtype=torch.float32), ("entropy_bonus",), False),
+        ("k3", with_term(lambda p, m: 1e-3 * k3(p, m).sum(1).mean()), ("entropy_bonus",), False),
+        ("−k3", with_term(lambda p, m: -1e-3 * k3(p, m).sum(1).mean()),
+         ("entropy_penalty",), False),
+        ("π log π", with_term(lambda p, m: 1e-3 * (p.exp() * p * m).sum(1).mean()),
+         ("entropy_bonus",), False),
+        ("over steps", with_term(lambda p, m: 1e-3 * flat(p, m).sum() / m.sum(), "step_mean"),
+         ("step_mean", "entropy_bonus"), False),
+        ("samples", with_term(lambda p, m: -0.01 * (-p * m).sum(1).mean()),
+         ("sum", "constant_baseline"), True),
+        ("samples over steps", with_term(lambda p, m: -0.01 * (-p * m).sum() / m.sum()),
+         ("other_term",), False),
+        ("in the rewards", lambda p, r, m, g: losses.reinforce(p, r - 0.01 * p.detach() * m, m, g),
+         ("entropy_bonus",), False),
+        ("in the rewards, −", lambda p, r, m, g: losses.reinforce(p, r + 0.01 * p.detach() * m, m,
+                                                                 g), ("entropy_penalty",), False),
+        ("squares, 1e-6", summed(lambda r, m, g: to_go(r, m, g) + 1e-6 * to_go(r, m, g) ** 2),
+         ("unknown",), False),
+    ]
+)  # fmt: skip
+def test_a_small_term_is_no_rounding(loss, names, ok):
+    finding = check(loss, names, ok)
+    if {"entropy_bonus", "entropy_penalty"} & set(names):
+        assert " entropy of the policy; in expectation " in str(finding)
+
+
+def test_the_sign_and_the_size_of_a_term_are_told():
+    finding = detective.audit(with_term(lambda p, m: -1e-3 * flat(p, m).sum(1).mean()))
+    assert finding.numbers["coefficient"] == pytest.approx(-1e-3)
+    assert "it is -0.001 times ½ (log π)², reduced by sum" in str(finding)
+    samples = detective.audit(with_term(lambda p, m: 0.01 * (p * m).sum(1).mean()))
+    assert "raises no entropy" in str(samples)
+
+
+# --- 5 and 6. Micro-batches, the total, and what is divided twice.
+
+
+def micro(logp, rewards, mask, gamma, size=2, count=None, mean=True):
+    size = size if count is None else -(-len(mask) // count)
+    each = -(logp * losses.reward_to_go(rewards, gamma) * mask)
+    parts = [slice(i, i + size) for i in range(0, len(mask), size)]
+    return sum(each[k].sum() / mask[k].sum() for k in parts) / (len(parts) if mean else 1)
+
+
+def over(count):
+    def loss(logp, rewards, mask, gamma):
+        return losses.reinforce(logp, rewards, mask, gamma) / count(mask)
+
+    return loss
+
+
+@table(
+    [
+        ("pairs", micro, ("micro_batches",), False),
+        ("total", over(lambda m: 1000 / len(m)), ("total",), True),
+        ("constant", over(lambda m: 1000), ("constant",), True),
+        "slow",
+        ("triples", partial(micro, size=3), ("micro_batches",), False),
+        ("two halves", partial(micro, count=2), ("micro_batches",), False),
+        ("added up", partial(micro, mean=False), ("micro_batches", "total"), False),
+        ("a third in total", over(lambda m: 1 / 3 / len(m)), ("total",), True),
+        ("B twice", over(len), ("divided_twice",), False),
+        ("n twice", lambda p, r, m, g: ((-p * to_go(r, m, g) * m).sum(1) / m.sum(1) ** 2).mean(),
+         ("episode_mean", "divided_twice"), False),
+        ("N and B", lambda p, r, m, g: losses.reinforce(p, r, m, g, "step_mean") / len(m),
+         ("step_mean", "divided_twice"), False),
+    ]
+)  # fmt: skip
+def test_what_is_divided_is_told_by_batches_of_many_sizes(loss, names, ok):
+    check(loss, names, ok)
+
+
+def update(params, batch, lr, size=2, logp=None):
+    """One step of SGD after all micro-batches' means."""
+    opt = torch.optim.SGD(params.values(), lr=lr)
+    opt.zero_grad()
+    p = (logp or right_logp)(params["theta"], batch)
+    each = -(p * losses.reward_to_go(batch.rewards, batch.gamma) * batch.mask)
+    for i in range(0, len(each), size):
+        k = slice(i, i + size)
+        share = (len(each) + size - 1) // size
+        (each[k].sum() / batch.mask[k].sum() / share).backward(retain_graph=True)
+    opt.step()
+
+
+def right_logp(theta, batch):
+    return torch.log_softmax(theta[batch.obs], -1).gather(-1, batch.actions[..., None])[..., 0]
+
+
+def wrong_axis(axis):
+    return lambda theta, b: torch.log_softmax(theta[b.obs], axis).gather(-1, b.actions[..., None])[
+        ..., 0
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ("micro_batches",)),
+        ({"size": 3}, ("micro_batches",)),
+        ({"size": 4}, ("micro_batches",)),
+        ({"size": 100}, ("step_mean",)),
+        ({"size": 1}, ("episode_mean",)),
+        ({"size": 100, "logp": wrong_axis(0)}, ("step_mean", "softmax_over_episodes")),
+        ({"size": 100, "logp": wrong_axis(1)}, ("step_mean", "softmax_over_time")),
+        ({"size": 100, "logp": lambda theta, b: torch.log_softmax(theta, 0)[b.obs, b.actions]},
+         ("step_mean", "softmax_over_states")),
+        ({"size": 100, "logp": lambda theta, b: torch.log_softmax(theta[b.obs], -1).amax(-1)},
+         ("step_mean", "argmax_for_sample")),
+    ],
+)  # fmt: skip
+def test_an_update_by_micro_batches_or_by_another_policy_is_named(settings, names):
+    finding = detective.audit_update(partial(update, **settings))
+    assert finding.names == names
+    assert not finding.ok
+
+
+# --- And: no crash, nothing fitted, nothing said that is not so.
+
+
+def masked(p, r, m, g):
+    return losses.reward_to_go(r, g)[m]
+
+
+def standard(x, ddof=1):
+    return (x - x.mean()) / (x.std(correction=ddof) + 1e-8)
+
+
+def per_time(p, r, m, g, padded=False):
+    G = losses.reward_to_go(r, g) * m
+    n = len(m) if padded else m.sum(0).clamp(min=1)
+    mean = G.sum(0) / n
+    deviation = ((((G - mean) * (1 if padded else m)) ** 2).sum(0) / n).sqrt()
+    return -(p * (G - mean) / (deviation + 1e-8) * m).sum(1).mean()
+
+
+def grpo(p, r, m, g, gamma=None, ddof=1, eps=1e-4):
+    R = whole(r, m, g if gamma is None else gamma)[:, 0]
+    A = (R - R.mean()) / (R.std(correction=ddof) + eps)
+    return -((A[:, None] * p * m).sum(1) / m.sum(1)).mean()
+
+
+def tokens(p, r, m, g, ddof=0):
+    R = whole(r, m, g)[m]
+    return -(p[m] * standard(R, ddof)).mean()
+
+
+def again(p, axis):
+    return torch.log_softmax(p, axis)
+
+
+NAMED = [
+    ("standardised and clamped", lambda p, r, m, g: -(p[m] * standard(masked(p, r, m, g)).clamp(
+        -2, 2)).mean(), ("step_mean", "standardised_over_batch", "clipped"), False),
+    ("last step dropped", lambda p, r, m, g: -(p * to_go(r, m, g) * m)[:, :-1][m[:, 1:]].sum() /
+     len(m), ("last_step_dropped",), False),
+    ("per time", per_time, ("standardised_per_time",), False),
+    ("clipped", summed(lambda r, m, g: to_go(r, m, g).clamp(-5, 5)), ("clipped",), False),
+    ("γ fixed", summed(lambda r, m, g: whole(r, m, 0.7)), ("whole_return", "gamma_fixed"), False),
+    ("whitened", tokens, ("step_mean", "standardised_over_tokens"), False),
+    "slow",
+    ("log of more", lambda p, r, m, g: losses.reinforce((p.exp() + 1e-8).log(), r, m, g),
+     ("log_smoothed",), False),
+    ("log of a little more", lambda p, r, m, g: losses.reinforce((p.exp() + 1e-10).log(), r, m, g,
+                                                                 "step_mean"),
+     ("step_mean", "log_smoothed"), False),
+    ("log cut", lambda p, r, m, g: losses.reinforce(p.clamp(min=-6), r, m, g),
+     ("log_clamped",), False),
+    ("over the deviation", lambda p, r, m, g: -(p * to_go(r, m, g) * m).sum(1).mean() / (
+        masked(p, r, m, g).std(correction=0) + 1e-8), ("scaled_over_batch",), False),
+    ("centred rewards", summed(lambda r, m, g: to_go((r - r[m].mean()) * m, m, g)),
+     ("rewards_centred",), False),
+    ("next reward", summed(lambda r, m, g: r.roll(-1, 1) * (time(r) < r.shape[1] - 1)),
+     ("next_reward",), False),
+    ("discounted again", summed(lambda r, m, g: to_go(r * g ** time(r), m, g)),
+     ("discounted_again",), False),
+    ("per time, padded", partial(per_time, padded=True), ("standardised_per_time",), False),
+    ("mean per time", summed(lambda r, m, g: to_go(r, m, g) - (to_go(r, m, g) * m).sum(0) / m.sum(
+        0).clamp(min=1)), ("centred_per_time",), False),
+    ("one-sided", summed(lambda r, m, g: to_go(r, m, g).clamp(max=2)), ("clipped",), False),
+    ("clipped in a mean", summed(lambda r, m, g: whole(r, m, g).clamp(-1, 1), "step_mean"),
+     ("step_mean", "whole_return", "clipped"), False),
+    ("rewards clipped", summed(lambda r, m, g: to_go(r.clamp(-1, 1), m, g)),
+     ("rewards_clipped",), False),
+    ("signs of rewards", summed(lambda r, m, g: to_go(r.sign(), m, g)),
+     ("rewards_clipped",), False),
+    ("mask one to the right", lambda p, r, m, g: -(p * to_go(r, m, g) * m.roll(1, 1)).sum(1).mean(),
+     ("first_step_dropped",), False),
+    ("mask one to the left", lambda p, r, m, g: -(p * to_go(r, m, g) * m.roll(-1, 1)).sum(
+        1).mean(), ("last_step_dropped",), False),
+    ("log π one to the left", lambda p, r, m, g: -(p[:, 1:] * to_go(r, m, g)[:, :-1] * m[:, 1:]
+                                                  ).sum(1).mean(), ("previous_return",), False),
+    ("log π one to the right", lambda p, r, m, g: -(p[:, :-1] * to_go(r, m, g)[:, 1:] * m[:, 1:]
+                                                   ).sum(1).mean(), ("next_return",), False),
+    ("whitened, n − 1", partial(tokens, ddof=1), ("step_mean", "standardised_over_tokens"), False),
+    ("γ fixed, group", partial(grpo, gamma=0.99),
+     ("episode_mean", "group_standardised", "gamma_fixed"), False),
+    ("γ fixed, per episode", lambda p, r, m, g: bugs.BUGS["standardised_per_episode"](p, r, m, 0.5),
+     ("standardised_per_episode", "gamma_fixed"), False),
+    ("group", grpo, ("episode_mean", "group_standardised"), False),
+    ("softmax over time", lambda p, r, m, g: -(again(p.masked_fill(~m, -1e9), 1) * to_go(r, m, g)
+                                              * m).sum(1).mean(), ("softmax_over_time",), False),
+    ("softmax over time, padded", lambda p, r, m, g: -(again(p, 1) * to_go(r, m, g) * m).sum(
+        1).mean(), ("softmax_over_time", "padding_weighted"), False),
+]  # fmt: skip
+
+
+@table(NAMED)
+def test_what_was_unknown_or_misnamed_has_a_name(loss, names, ok):
+    check(loss, names, ok)
+
+
+def test_a_weight_that_few_episodes_share_is_not_said_to_be_without_its_reward():
+    """Divided by the deviation of each time, squared: no name, but no false word either."""
+
+    def loss(p, r, m, g):
+        G, n = losses.reward_to_go(r, g) * m, m.sum(0).clamp(min=1)
+        mean = G.sum(0) / n
+        spread = (((G - mean) * m) ** 2).sum(0) / n
+        return -(p * (G - mean) / (spread + 1) * m).sum(1).mean()
+
+    said = str(detective.audit(loss))
+    assert "unknown" in said
+    assert "does not enter its weight" not in said
+
+
+def test_the_headline_does_not_quote_batches_on_which_nothing_is_left():
+    def loss(p, r, m, g):  # a batch's own mean: nothing is left of one episode
+        R = whole(r, m, g)[:, :1]
+        return -(p * (R - R.mean(0)).abs() * m).sum(1).mean()
+
+    finding = detective.audit(loss)
+    assert "B = 1)" not in str(finding).splitlines()[0]
+    assert "B = 1: every weight is 0" in str(finding)
+    assert "cosine 0.00" not in str(finding).splitlines()[0]
+
+
+def test_a_nan_where_one_episode_is_alone_is_a_note():
+    def loss(p, r, m, g):  # 0/0 for B = 1
+        R = whole(r, m, g)[:, 0]
+        return -((R - (R.sum() - R) / (len(R) - 1)) * (p * m).sum(1)).mean()
+
+    finding = check(loss, ("sum", "leave_one_out"), True)
+    assert "that is where B = 1 alone" in str(finding)
+    three = check(
+        lambda p, r, m, g: loss(p, r, m, g) / (len(m) != 40), ("sum", "leave_one_out", "nan"), False
+    )
+    assert "that is where B = 1 alone" not in str(three)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_numbers_of_a_lower_precision_inside_are_no_mistake(dtype):
+    def loss(p, r, m, g, gamma=None):
+        return losses.reinforce(p.to(dtype), r.to(dtype), m, g if gamma is None else gamma)
+
+    finding = check(loss, ("sum",), True)
+    assert f"computes in {str(dtype)[6:]} inside" in str(finding)
+    check(partial(loss, gamma=1.0), ("gamma_missing",), False)
+
+
+def test_a_mask_of_float32_does_not_blunt_the_eye():
+    def loss(p, r, m, g, c=0.0):
+        w = losses.reward_to_go(r, g)
+        return -(p * (w + c * w**2) * m.float()).sum(1).mean()
+
+    assert "compared to" not in str(check(loss, ("sum",), True))
+
+
+def test_gamma_may_be_given_to_the_audit():
+    def answers(p, r, m, g):  # as of a language model: the reward of a whole answer
+        return -((r * m).sum(1, keepdim=True) * p * m).sum(1).mean()
+
+    assert detective.audit(answers).names == ("whole_return", "gamma_missing")
+    assert "audit(loss, gamma=1)" in str(detective.audit(answers))
+    finding = detective.audit(answers, gamma=1)
+    assert (finding.names, finding.ok) == (("sum", "whole_return"), True)
+    assert "at γ (of up to so many steps) = 1 (1050)" in finding.probed
+    detective.assert_policy_gradient(answers, gamma=1)
+    fixed = summed(lambda r, m, g: losses.reward_to_go(r, 0.97))
+    detective.assert_policy_gradient(fixed, gamma=0.97)
+    with pytest.raises(AssertionError):
+        detective.assert_policy_gradient(fixed, gamma=0.98)
+    with pytest.raises(ValueError, match=r"gamma 1\.5 is outside"):
+        detective.audit(answers, gamma=1.5)
+
+
+def test_what_was_not_probed_is_said():
+    for text in ("masks with holes", "padding in front", "empty rows", "with padding at the end"):
+        assert text in detective.audit(losses.reinforce).probed
+
+
+def test_a_shifted_mask_is_told_so_beside_the_padding():
+    shifted = detective.audit(lambda p, r, m, g: -(p * (1 + to_go(r, m, g)) * m.roll(1, 1)).sum())
+    assert set(shifted.names) >= {"first_step_dropped", "padding_weighted"}
+    assert "is the mask shifted by one?" in str(shifted)
+
+
+def test_the_sign_of_a_cosine_is_told_in_words():
+    squared = detective.audit(lambda p, r, m, g: -losses.reinforce(p, r**2, m, g))
+    assert "it moves the wrong way" in str(squared).splitlines()[0]
+    row = [t for t in detective.audit_gradient(lambda z, a, w: z * w).evidence if "yours" in t]
+    assert len(row) == 1
+    assert ", right [" in row[0]
+
+
+# --- A divisor that is remembered.
+
+
+class MeanOfAll:
+    """n̄ of all earlier batches, without forgetting."""
+
+    def __init__(self):
+        self.value, self.seen = float("inf"), []
+
+    def update(self, lengths):
+        self.seen.append(float(lengths.double().mean()))
+        self.value = float(np.mean(self.seen))
+
+
+def remembering(reduce, weight=to_go, early=False, keep=baselines.TypicalLength, more=0.0):
+    length = keep()
+
+    def loss(logp, rewards, mask, gamma):
+        if early:
+            length.update(mask.sum(-1))
+        each = losses.step_losses(logp, weight(rewards, mask, gamma) * mask, mask)
+        value = reduce(each, mask, length.value) + more * flat(logp, mask).sum(1).mean()
+        if not early:
+            length.update(mask.sum(-1))
+        return value
+
+    return loss
+
+
+@table(
+    [
+        ("typical", remembering(losses.typical), ("typical",), True),
+        ("tilt", remembering(losses.tilt), ("tilt",), False),
+        ("its own, too", remembering(losses.typical, early=True), ("not_repeatable",), False),
+        "slow",
+        ("whole", remembering(losses.typical, whole), ("typical", "whole_return"), True),
+        ("all", remembering(losses.typical, keep=MeanOfAll), ("typical",), True),
+        ("tilt, its own", remembering(losses.tilt, early=True), ("not_repeatable",), False),
+        ("with a KL", remembering(losses.typical, more=1e-5), ("not_repeatable",), False),
+        ("next", remembering(losses.typical, lambda r, m, g: to_go(r, m, g) - r),
+         ("not_repeatable",), False),
+    ]
+)  # fmt: skip
+def test_the_length_of_earlier_batches_is_no_mistake(loss, names, ok):
+    check(loss, names, ok)
