@@ -18,7 +18,7 @@ from coursekit.detective import asking, known, logits, matching, naming, probes,
 from coursekit.detective import loss as of_loss
 from coursekit.detective import update as of_update
 from coursekit.detective.cases import PROCESSES, casebook
-from coursekit.detective.expectation import expected
+from coursekit.detective.expectation import expected, way
 
 BOOK, ROOT = casebook(), Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
@@ -1129,3 +1129,12 @@ def test_one_gamma_for_all_batches_is_named_with_its_number(number, reduction):
 def test_a_gamma_that_depends_on_the_batch_in_another_way_is_not_called_fixed():
     found = detective.audit(lambda logp, r, m, g: losses.reinforce(logp, r, m, 0.5 + g / 2))
     assert "gamma_fixed" not in found.names
+
+
+@pytest.mark.parametrize(
+    ("cosine", "said"),
+    [(1.0, "the right way"), (0.9, "in part"), (0.0, "right angle"), (-0.9, "the wrong way")],
+)
+def test_the_sign_of_a_cosine_is_said_in_words(cosine, said):
+    assert way(cosine).endswith(said) or said in way(cosine)
+    assert ("in part" in way(cosine)) == (cosine == 0.9)

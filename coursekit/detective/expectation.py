@@ -44,6 +44,8 @@ def way(cosine: float) -> str:
     """What the sign of a cosine says of a step."""
     if not abs(cosine) > 0.01:
         return "it moves at a right angle to what is right"
+    if cosine > 0.9995:  # 1.000, to the digits that are shown
+        return "it moves the right way"
     return "it moves the right way in part" if cosine > 0 else "it moves the wrong way"
 
 
