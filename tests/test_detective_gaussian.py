@@ -50,7 +50,7 @@ def without_sum(mean, std):
         (lambda mean: mean, ("wrong_signature",)),
         (None, ("not_callable",)),
     ],
-    ids=str,
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else "fn",
 )
 def test_what_log_pi_teaches_is_named(fn, names):
     torch.manual_seed(0)
