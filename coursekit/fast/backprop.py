@@ -86,7 +86,7 @@ def _exponential(x):
 
 @inlined
 def exponential(x):
-    """e^x for x ≤ 0; 0 below −700."""
+    """e^x for x ≤ 0; e^−700 below −700."""
     power, a, b = _exponential(-700.0 if x < -700.0 else x)
     return power * (b + a) / (b - a)
 
