@@ -1,4 +1,4 @@
-"""The commands of the course: ``python -m coursekit lab | test | execute | bench | audit``.
+"""The commands of the course: ``python -m coursekit lab | test | execute | build | bench | audit``.
 
 Starts on the standard library alone. Where what it needs is missing, it makes ``.venv`` (or uses
 the active virtual or conda environment), installs the project there, and goes on inside it; see
@@ -29,7 +29,8 @@ def main(argv=None):
         return stop("%s does not know %s; see `python -m coursekit -h`." % (args.command, rest))
     from coursekit import install  # not above: an old Python could not read it
 
-    commands = {"lab": lab, "test": test, "execute": execute, "bench": bench, "audit": audit}
+    commands = {"lab": lab, "test": test, "execute": execute, "build": build}
+    commands |= {"bench": bench, "audit": audit}
     try:
         if args.command != "audit":
             if not (ROOT / "pyproject.toml").exists():
@@ -46,7 +47,7 @@ def main(argv=None):
 def parser():
     """The command line; everything that ``test`` does not know goes to pytest."""
     top = argparse.ArgumentParser(prog="python -m coursekit", description=__doc__)
-    names = "lab | test | execute | bench | audit"
+    names = "lab | test | execute | build | bench | audit"
     commands = top.add_subparsers(dest="command", required=True, metavar=names)
     sub = commands.add_parser("lab", help="open the course in JupyterLab")
     sub.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
@@ -57,6 +58,9 @@ def parser():
     sub.add_argument("notebooks", nargs="*", help="paths, names or numbers (02); all by default")
     sub.add_argument("--to", type=folder, metavar="DIR", help="write there instead of in place")
     sub.add_argument("--seed", type=int, metavar="N", help="master seed (0); needs --to")
+    sub = commands.add_parser("build", help="make slides, handouts, site … from stored outputs")
+    said = "slides, runsheet, handout, site, student; all by default"
+    sub.add_argument("parts", nargs="*", default=["all"], metavar="PART", help=said)
     sub = commands.add_parser("bench", help="measure speeds; writes build/bench.json")
     sub.add_argument("--quick", action="store_true", help="too short to trust: does it run?")
     sub = commands.add_parser("audit", help="what does your loss do? the detective's report")
@@ -139,6 +143,16 @@ def execute(args, rest):
     from coursekit.publish import execute
 
     return execute.execute(args.notebooks, args.to, args.seed)
+
+
+def build(args, rest):
+    """Make slides, handouts, site and more from the stored outputs; see coursekit.publish.build."""
+    from coursekit import install
+
+    install.add("publish")
+    from coursekit.publish import build
+
+    return build.build(args.parts)
 
 
 def bench(args, rest):

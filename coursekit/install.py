@@ -112,6 +112,31 @@ def install(python: str, fresh: bool, lock: int) -> None:
     importlib.invalidate_caches()
 
 
+def add(extra: str) -> None:
+    """Install into the running Python what an extra of pyproject.toml names and it does not have.
+
+    Raises Stopped where that fails.
+    """
+    missing = []
+    for line in declared()["optional-dependencies"][extra]:
+        try:
+            distribution(distribution_name(line))
+        except PackageNotFoundError:
+            missing.append(line)
+    if not missing:
+        return
+    names = ", ".join(distribution_name(line) for line in missing)
+    print(f"Installing {names} (once) …", flush=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    with alone() as lock:
+        failed = uninterrupted([*pip, *missing], lock)
+    if failed:
+        raise Stopped(
+            f"{names} could not be installed; pip's message stands above. Is there a network?"
+        )
+    importlib.invalidate_caches()
+
+
 def targets(versions: dict[str, str] | None = None) -> list[str]:
     """What pip is asked for: this clone with its extras.
 

@@ -82,6 +82,8 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
     rows = [run(path, (to or NOTEBOOKS) / path.name, seed or 0, keep=to is None) for path in paths]
     (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(table(rows))
+    if to is None:
+        remember(rows)
     if to is None and not names and not any(row["error"] for row in rows):
         front_page(rows)
     for row in rows:
@@ -207,6 +209,34 @@ def clean(notebook: NotebookNode, stored: dict[str, Any]) -> NotebookNode:
                 cell.outputs = stored[cell.id]
             cell.metadata["code"] = digest
     return notebook
+
+
+def remember(rows: list[dict[str, Any]]) -> None:
+    """Keep what was verified beside the notebooks, in report.json, for slides and site.
+
+    {notebook: {"seed", "versions", "verified": [{"kind", "tag", "value", "bound", …}]}}, six digits
+    of each number. A notebook that failed keeps what it had; one that is gone is dropped.
+    """
+    path = NOTEBOOKS / "report.json"
+    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for row in rows:
+        if not row["error"]:
+            verified = [
+                {key: shortened(value) for key, value in line.items()} for line in row["verified"]
+            ]
+            report[row["notebook"]] = {
+                "seed": row["seed"],
+                "versions": versions(),
+                "verified": verified,
+            }
+    there = {file.stem for file in NOTEBOOKS.glob("*.ipynb")}
+    report = {name: report[name] for name in sorted(report) if name in there}
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def shortened(value: Any) -> Any:
+    """Six digits of a float; anything else as it is."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def front_page(rows: list[dict[str, Any]]) -> None:
