@@ -6,8 +6,9 @@ reads stands here, one module an idea, from what is exact to what is measured:
     mdp losses bugs estimators · policies rollout gradients baselines · train actor_critic ·
     mlp · tokens answers · stats experiments
 
-The rest is machinery, and no lesson needs it opened: ``verify``, ``checks``, ``plots``, ``streams``
-are what the notebooks call, ``guards`` says the sentences for bad input, ``ready``, ``install`` and
+The rest is machinery, and no lesson needs it opened: ``verify``, ``checks``, ``quiz``, ``plots``,
+``streams`` are what the notebooks call, ``progress`` keeps what you have solved and shows it by
+``coursekit.progress()``, ``guards`` says the sentences for bad input, ``ready``, ``install`` and
 ``__main__`` set up; and of the folders
 
     fast/ the compiled twins · detective/ what does your loss do? · exercises/ their answers ·
@@ -17,3 +18,12 @@ Nothing is imported here, so that ``import coursekit`` costs nothing.
 """
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """``coursekit.progress`` without an import of its own; see the module ``progress``."""
+    if name != "progress":
+        raise AttributeError(f"module 'coursekit' has no attribute {name!r}")
+    import importlib
+
+    return importlib.import_module("coursekit.progress")

@@ -1,4 +1,4 @@
-"""The commands of the course: ``python -m coursekit lab | test | execute | build | bench | audit``.
+"""The commands: ``python -m coursekit lab | student | test | execute | build | bench | audit``.
 
 Starts on the standard library alone. Where what it needs is missing, it makes ``.venv`` (or uses
 the active virtual or conda environment), installs the project there, and goes on inside it; see
@@ -29,8 +29,8 @@ def main(argv=None):
         return stop("%s does not know %s; see `python -m coursekit -h`." % (args.command, rest))
     from coursekit import install  # not above: an old Python could not read it
 
-    commands = {"lab": lab, "test": test, "execute": execute, "build": build}
-    commands |= {"bench": bench, "audit": audit}
+    commands = {"lab": lab, "student": student, "test": test, "execute": execute}
+    commands |= {"build": build, "bench": bench, "audit": audit}
     try:
         if args.command != "audit":
             if not (ROOT / "pyproject.toml").exists():
@@ -47,11 +47,16 @@ def main(argv=None):
 def parser():
     """The command line; everything that ``test`` does not know goes to pytest."""
     top = argparse.ArgumentParser(prog="python -m coursekit", description=__doc__)
-    names = "lab | test | execute | build | bench | audit"
+    names = "lab | student | test | execute | build | bench | audit"
     commands = top.add_subparsers(dest="command", required=True, metavar=names)
     sub = commands.add_parser("lab", help="open the course in JupyterLab")
     sub.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     sub.add_argument("--port", type=int, default=8888, help="the port to try first (8888)")
+    sub.add_argument("--authors", action="store_true", help="open the sources, not your own copy")
+    sub = commands.add_parser("student", help="the notebooks without solutions; build/student")
+    said = "none (the usual), or at the end of each notebook"
+    sub.add_argument("--solutions", choices=("none", "end"), default="none", help=said)
+    sub.add_argument("--to", type=folder, metavar="DIR", help="write there instead")
     said = "run all tests; takes pytest's arguments, and --fast: without notebooks and slow ones"
     commands.add_parser("test", help=said, add_help=False)
     sub = commands.add_parser("execute", help="run notebooks and refresh their outputs")
@@ -76,14 +81,25 @@ def folder(text):
 
 
 def lab(args, rest):
-    """JupyterLab on the first notebook, without its news; ValueError for an impossible port."""
+    """JupyterLab on the first notebook of the student edition, without its news.
+
+    That edition is made at the first start and refreshed at every other, what the learner changed
+    left alone. ``--authors`` opens the sources. ValueError for an impossible port, and where no
+    edition can be written.
+    """
     from coursekit import install
 
     first = min((ROOT / "notebooks").glob("*.ipynb"))
     if not 1 <= args.port <= 65535:
         raise ValueError("port %d is outside 1 to 65535; 8888 is usual." % args.port)
+    where = "notebooks"
+    if not args.authors:
+        from coursekit.publish import student as edition
+
+        where = "build/student"
+        edition.student()
     words = ["--port", str(args.port), "--ServerApp.root_dir=%s" % ROOT]
-    words += ["--LabApp.default_url=/lab/tree/notebooks/%s" % first.name]
+    words += ["--LabApp.default_url=/lab/tree/%s/%s" % (where, first.name)]
     # nothing is fetched after the installation: no news, no look for a newer JupyterLab
     words += ["--LabApp.news_url=None"]
     words += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
@@ -91,6 +107,13 @@ def lab(args, rest):
     # root is who one is in a container; JupyterLab would refuse to start, and listens locally only
     words += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     return install.call([sys.executable, "-m", "jupyterlab", *words])
+
+
+def student(args, rest):
+    """Write the student edition; see coursekit.publish.student."""
+    from coursekit.publish import student as edition
+
+    return edition.student(args.to, args.solutions)
 
 
 def test(args, rest):

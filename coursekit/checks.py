@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coursekit import guards
+from coursekit import guards, progress
 
 
 class Exercise(NamedTuple):
@@ -39,7 +39,11 @@ def check(tag: str, answer: Any, what: str = "exercise") -> None:
     ``what`` is "solution" in the folded solution cells, so that nobody takes them for his own.
     """
     try:
-        print(f"{what} {tag}: {verdict(find(tag), answer)}")
+        said = verdict(find(tag), answer)
+        print(f"{what} {tag}: {said}")
+        progress.record(what, tag, said)
+    except KeyboardInterrupt:  # its traceback would show lines of the solution
+        print(f"{what} {tag}: stopped before it was decided")
     except (Exception, SystemExit) as error:  # a check that breaks must not stop the notebook
         print(f"exercise {tag}: the check itself stopped with {type(error).__name__}: {error}")
 

@@ -457,6 +457,7 @@ def test_not_complete_where_coursekit_is_a_copy_that_edits_would_not_reach(insta
 def ready(monkeypatch):
     """All is installed; the programs that would have been started."""
     made = []
+    monkeypatch.setattr("coursekit.publish.student.student", lambda *args: 0)
     monkeypatch.setattr(install, "prepare", lambda: sys.executable)
     monkeypatch.setattr(entry, "compile_once", lambda: None)
     monkeypatch.setattr(install, "call", lambda words: made.append([str(w) for w in words]) or 0)
@@ -475,7 +476,7 @@ def test_a_python_that_is_too_old_is_told_both_versions(ready, monkeypatch, caps
 def test_no_command_or_an_unknown_one_lists_the_commands(words, ready, capsys):
     with pytest.raises(SystemExit, match="2"):
         entry.main(words)
-    assert re.search("lab.*test.*execute.*bench", capsys.readouterr().err)
+    assert re.search("lab.*student.*test.*execute.*bench", capsys.readouterr().err)
     assert ready == []
 
 
@@ -609,13 +610,35 @@ def test_lab_tries_port_8888_and_opens_a_browser_where_nothing_is_said(ready):
     assert "--no-browser" not in ready[0]
 
 
-def test_lab_opens_the_first_notebook_with_the_given_port(ready, monkeypatch):
+@pytest.mark.parametrize(("words", "where"), [([], "build/student"), (["--authors"], "notebooks")])
+def test_lab_opens_the_first_notebook_with_the_given_port(words, where, ready, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
-    entry.main(["lab", "--no-browser", "--port", "8899"])
+    made = []
+    monkeypatch.setattr("coursekit.publish.student.student", lambda *args: made.append(args))
+    entry.main(["lab", "--no-browser", "--port", "8899", *words])
     first = sorted((ROOT / "notebooks").glob("*.ipynb"))[0]
     assert ready[0][1:5] == ["-m", "jupyterlab", "--port", "8899"]
-    assert f"--LabApp.default_url=/lab/tree/notebooks/{first.name}" in ready[0]
+    assert f"--LabApp.default_url=/lab/tree/{where}/{first.name}" in ready[0]
     assert ready[0][-1] == "--no-browser"
+    assert made == ([] if words else [()])  # the sources are opened and nothing is written
+
+
+def test_lab_says_where_no_copy_can_be_made_and_what_to_do(ready, monkeypatch, capsys):
+    def refuses(*args):
+        raise ValueError("the student edition cannot be written to x; use lab --authors")
+
+    monkeypatch.setattr("coursekit.publish.student.student", refuses)
+    assert entry.main(["lab"]) == 1
+    assert "lab --authors" in err(capsys)
+    assert ready == []
+
+
+def test_student_hands_over_the_folder_and_where_the_solutions_go(ready, monkeypatch):
+    given = []
+    monkeypatch.setattr("coursekit.publish.student.student", lambda *args: given.append(args) or 0)
+    assert entry.main(["student"]) == 0
+    assert entry.main(["student", "--solutions", "end", "--to", "there"]) == 0
+    assert given == [(None, "none"), (Path("there"), "end")]
 
 
 def test_execute_hands_over_names_folder_and_seed(ready, monkeypatch):
