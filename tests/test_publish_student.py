@@ -375,6 +375,10 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(two, tmp_path):
         student.make(tmp_path / "file" / "student")
 
 
+def test_build_makes_it_and_gives_the_first_notebook(two, capsys):
+    assert student.build(two.folder) == two.folder / "00_a.ipynb"
+
+
 def test_the_package_is_found_from_there(two):
     program = "import coursekit; print(coursekit.__version__, callable(coursekit.progress))"
     command = [sys.executable, "-c", program]

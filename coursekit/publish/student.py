@@ -36,6 +36,12 @@ def student(folder: Path | None = None, solutions: str = "none") -> int:
     return 0
 
 
+def build(out: Path) -> Path:
+    """The part "student" of ``python -m coursekit build``: its first notebook."""
+    student(out)
+    return out / min(name for name in edition() if name.endswith(".ipynb"))
+
+
 def solutions_said(solutions: str) -> str:
     """What the files are without."""
     return "outputs" if solutions == "end" else "solutions and outputs"
