@@ -63,6 +63,10 @@ def parser():
     sub.add_argument("notebooks", nargs="*", help="paths, names or numbers (02); all by default")
     sub.add_argument("--to", type=folder, metavar="DIR", help="write there instead of in place")
     sub.add_argument("--seed", type=int, metavar="N", help="master seed (0); needs --to")
+    said = "every claim under N master seeds (1000, 1001, …), no outputs: how often did it hold?"
+    sub.add_argument("--seeds", type=int, metavar="N", help=said)
+    said = "with --seeds: seeds that are drawn, from D where it is given"
+    sub.add_argument("--drawn", type=int, nargs="?", const=-1, metavar="D", help=said)
     sub = commands.add_parser("build", help="make slides, handouts, site … from stored outputs")
     said = "slides, runsheet, handout, site, student; all by default"
     sub.add_argument("parts", nargs="*", default=["all"], metavar="PART", help=said)
@@ -162,9 +166,16 @@ def compile_once():
 
 
 def execute(args, rest):
-    """Run notebooks; see coursekit.publish.execute."""
-    from coursekit.publish import execute
+    """Run notebooks; see coursekit.publish.execute, and coursekit.publish.seeds for many seeds.
 
+    ValueError for --drawn without --seeds.
+    """
+    from coursekit.publish import execute, seeds
+
+    if args.seeds is not None:
+        return seeds.seeds(args.notebooks, args.seeds, args.drawn)
+    if args.drawn is not None:
+        raise ValueError("--drawn needs --seeds N: how many?")
     return execute.execute(args.notebooks, args.to, args.seed)
 
 

@@ -648,6 +648,16 @@ def test_execute_hands_over_names_folder_and_seed(ready, monkeypatch):
     assert given == [(["02", "03"], Path("there"), 7)]
 
 
+def test_execute_hands_over_many_seeds(ready, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr("coursekit.publish.seeds.seeds", lambda *args: given.append(args) or 0)
+    assert entry.main(["execute", "--seeds", "20", "--drawn"]) == 0
+    assert entry.main(["execute", "02", "--seeds", "2", "--drawn", "5"]) == 0
+    assert given == [([], 20, -1), (["02"], 2, 5)]
+    assert entry.main(["execute", "--drawn"]) == 1
+    assert "--drawn needs --seeds N" in err(capsys)
+
+
 @pytest.mark.parametrize(("words", "plan"), [([], "FULL"), (["--quick"], "QUICK")])
 def test_bench_runs_the_full_plan_unless_a_quick_one_was_asked_for(words, plan, ready, monkeypatch):
     from coursekit.publish import bench

@@ -312,3 +312,27 @@ def test_the_place_named_does_not_depend_on_the_last_bits(capsys):
 def test_rounding_noise_beside_a_real_difference_is_shown_as_zero(capsys):
     verify.attempt("1.1", [1e-17], [0.5])
     assert "left 0, right 0.5" in capsys.readouterr().out
+
+
+# Many seeds: go on and list all
+
+
+@pytest.mark.parametrize("value", [3.0, float("nan")])
+def test_where_it_is_told_to_go_on_a_failure_is_printed_and_reported(
+    value, report, monkeypatch, capsys
+):
+    monkeypatch.setenv("COURSEKIT_GO_ON", "1")
+    verify.claim("6.2", value, "<", 2)
+    verify.equation("2.3", value, 1.0)
+    verify.claim("6.3", 1, "<", 2)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("✗ claim 6.2 does not hold: ")
+    assert said[1].startswith("✗ equation 2.3 does not hold: ")
+    assert said[2].startswith("✓ claim 6.3")
+    assert [line["holds"] for line in report()] == [False, False, True]
+
+
+def test_a_failing_claim_says_value_bound_and_difference():
+    with pytest.raises(VerificationError) as raised:
+        verify.claim("6.2", 2.25, "<", 2)
+    assert str(raised.value) == "claim 6.2 does not hold: 2.25 < 2 is false; difference 0.25"

@@ -9,15 +9,19 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import threading
+import time
 import warnings
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from joblib import Memory
+from llvmlite import binding
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LIMIT = 2**30  # bytes; beyond it the entries that were not read for longest are deleted
+LIBRARIES = ("numpy", "numba", "llvmlite")
+SWITCHES = ("NUMBA_", "NPY_DISABLE_", "OPENBLAS_CORETYPE")  # what chooses other machine code
 Arrays = tuple[np.ndarray, ...]
 
 
@@ -27,13 +31,28 @@ def folder() -> Path:
 
 
 def origin() -> str:
-    """A hash of what every result depends on: the package's sources, NumPy, numba, the machine.
+    """A hash of what every result depends on: the package's sources and ``machine_code``.
 
-    All of them count, also those that train nothing: simpler than to be wrong about one.
+    All sources count, also those that train nothing: simpler than to be wrong about one.
     """
-    text = [version("numpy"), version("numba"), platform.platform(), platform.machine()]
     files = sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("fast/*.py")])
-    return fingerprint([*text, *(file.name.encode() + file.read_bytes() for file in files)])
+    sources = (file.name.encode() + file.read_bytes() for file in files)
+    return fingerprint([*machine_code(), *sources])
+
+
+def machine_code() -> list[str]:
+    """What last bits depend on: libraries, system, the processor and its features, switches.
+
+    A cache that is restored on another machine finds nothing there, and computes.
+    """
+    switches = (f"{name}={os.environ[name]}" for name in sorted(os.environ))
+    return [
+        *(f"{name} {version(name)}" for name in LIBRARIES),
+        platform.platform(),
+        binding.get_host_cpu_name(),
+        binding.get_host_cpu_features().flatten(),
+        *(text for text in switches if text.startswith(SWITCHES) and "CACHE_DIR" not in text),
+    ]
 
 
 def fingerprint(parts) -> str:
@@ -48,51 +67,44 @@ def fingerprint(parts) -> str:
     return found.hexdigest()
 
 
-def entry(key: str, origin: str, arrays: Arrays) -> tuple[Arrays, str]:
-    """What ``joblib.Memory`` stores for (key, origin): the arrays and their fingerprint."""
-    return arrays, fingerprint(arrays)
-
-
 class Cache:
-    """Tuples of arrays by a text: ``load(key)`` and ``save(key, arrays)``, by ``joblib.Memory``.
+    """Tuples of arrays by a text: ``load(key)`` and ``save(key, arrays)``; a file an entry.
 
     It never stops a computation. Where ``place`` can not be written (no permission, a full disk)
     it says so once, as a RuntimeWarning, and keeps nothing from then on. ``place=False`` keeps
-    nothing from the beginning. Entries are written whole or not at all, also under ``kill``.
+    nothing from the beginning. Entries are written whole or not at all, also under ``kill``; they
+    hold numbers alone, nothing that is executed when it is read.
     """
 
     def __init__(self, place: Path | str | bool | None = None) -> None:
         self.place = None if place is False else Path(folder() if place is None else place)
-        self._entry = None
-        if self.place is None:
+        self.open = self.place is not None  # False: nothing is kept, or nothing any more
+        if not self.open:
             return
         self._origin = origin()
         try:
-            with joblib_silent():
-                self._memory = Memory(str(self.place), compress=3, verbose=0)
-                self._entry = self._memory.cache(entry, ignore=["arrays"])
-                self._entry.check_call_in_cache("", self._origin, ())
-        except (OSError, Warning) as error:
+            self.place.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.place, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError("Permission denied")
+        except OSError as error:
             self._give_up(error)
-
-    @property
-    def open(self) -> bool:
-        """False where nothing is kept, or nothing any more."""
-        return self._entry is not None
 
     def load(self, key: str) -> Arrays | None:
         """The arrays kept under ``key``; None where there are none, or damaged ones (it warns)."""
         if not self.open:
             return None
+        path = self._path(key)
         try:
-            with joblib_silent():
-                if not self._entry.check_call_in_cache(key, self._origin, ()):
-                    return None
-                arrays, stored = self._entry.call_and_shelve(key, self._origin, ()).get()
-            if fingerprint(arrays) == stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                arrays = tuple(stored[f"arr_{i}"] for i in range(len(stored.files) - 1))
+                seal = str(stored["seal"])
+            if seal == fingerprint([key, self._origin, *arrays]):
+                os.utime(path)  # read just now: the last one to be trimmed
                 return arrays
             reason = "its checksum differs"
-        except Exception as error:  # whatever a damaged pickle may raise
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # whatever a damaged archive may raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
         warnings.warn(
             f"the cache entry of {key} in {self.place} is damaged ({reason}); it is not used, "
@@ -106,32 +118,42 @@ class Cache:
         """Keep ``arrays`` under ``key``, in place of what was there."""
         if not self.open:
             return
+        path, arrays = self._path(key), tuple(map(np.asarray, arrays))
+        aside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         try:
-            with joblib_silent():
-                self._entry.call(key, self._origin, arrays)
-        except (OSError, Warning) as error:
+            with aside.open("wb") as file:
+                seal = fingerprint([key, self._origin, *arrays])
+                np.savez_compressed(file, *arrays, seal=np.array(seal))
+            os.replace(aside, path)
+        except OSError as error:
             self._give_up(error)
+        finally:
+            if self.place.is_dir():
+                aside.unlink(missing_ok=True)
 
     def trim(self, limit: int = LIMIT) -> None:
         """Delete the entries that were not read for longest until ``limit`` bytes are left."""
-        if self.open:
-            self._memory.reduce_size(bytes_limit=limit)
+        if not self.open:
+            return
+        for left in self.place.glob("*.*-*"):  # by a writer that was killed
+            if left.stat().st_mtime < time.time() - 3600:
+                left.unlink(missing_ok=True)
+        found = [(path, path.stat()) for path in self.place.glob("*.npz")]
+        size = sum(stat.st_size for _, stat in found)
+        for path, stat in sorted(found, key=lambda pair: pair[1].st_mtime_ns):
+            if size > limit:
+                path.unlink(missing_ok=True)
+                size -= stat.st_size
 
-    def _give_up(self, error: Exception) -> None:
-        self._entry = None
+    def _path(self, key: str) -> Path:
+        return self.place / f"{fingerprint([key, self._origin])}.npz"
+
+    def _give_up(self, error: OSError) -> None:
+        self.open = False
         warnings.warn(
-            f"results are not kept: {self.place} can not be written ({error.__context__ or error})."
+            f"results are not kept: {self.place} can not be written ({error.strerror or error})."
             " They are right all the same, and computed again next time. Free some space, or name "
             "another folder in COURSEKIT_CACHE",
             RuntimeWarning,
             stacklevel=4,
         )
-
-
-class joblib_silent(warnings.catch_warnings):
-    """joblib's warning of a failed write names the wrong cause: here it is raised instead."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", message="Unable to")

@@ -9,13 +9,11 @@ import hashlib
 import html
 import json
 import os
-import platform
 import re
 import signal
 import tempfile
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from coursekit import guards
+from coursekit.publish import summary
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -81,6 +80,7 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
         raise ValueError(f"{why}; give another folder by --to DIR") from error
     rows = [run(path, (to or NOTEBOOKS) / path.name, seed or 0, keep=to is None) for path in paths]
     (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    summary.write(rows, folder)
     print(table(rows))
     if to is None:
         remember(rows)
@@ -102,9 +102,13 @@ def read(path: Path) -> NotebookNode:
 
 
 def run(
-    path: Path, target: Path, seed: int, keep: bool, more: Mapping[str, str] | None = None
+    path: Path,
+    target: Path | None,
+    seed: int,
+    keep: bool,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Run one notebook and write it, unless it fails; a row of the summary.
+    """Run one notebook and write it, unless it fails or ``target`` is None; a row of the summary.
 
     ``keep`` the stored output of timing cells; ``more`` for the kernel's environment. Raises
     SystemExit, with the status that is usual for it, where a signal ends it.
@@ -140,23 +144,11 @@ def run(
         if signals:
             raise SystemExit(128 + signals[0])
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-    if error is None:
+    if error is None and target:
         write(clean(notebook, stored if keep else {}), target)
-    rows = [row for row in map(json.loads, lines) if row["holds"]]
-    claims = [row for row in rows if row["kind"] == "claim"]
-    finite = [row for row in claims if row["margin"] is not None and row["op"] != "=="]
-    smallest = min(finite, key=lambda row: row["margin"], default=None)
-    return {
-        "notebook": path.stem,
-        "seconds": round(time.perf_counter() - start, 1),
-        "cpu_seconds": round(cpu_seconds() - before, 1),
-        "equations": len({row["tag"] for row in rows if row["kind"] == "equation"}),
-        "claims": len({row["tag"] for row in claims}),
-        "smallest_margin": smallest and [smallest["tag"], smallest["margin"]],
-        "seed": seed,
-        "error": error,
-        "verified": rows,
-    }
+    verified = [json.loads(line) for line in lines]
+    seconds, cpu = time.perf_counter() - start, cpu_seconds() - before
+    return summary.row(path.stem, verified, seconds, cpu, error) | {"seed": seed}
 
 
 def cpu_seconds() -> float:
@@ -244,7 +236,7 @@ def front_page(rows: list[dict[str, Any]]) -> None:
     equations, claims = (sum(row[kind] for row in rows) for kind in ("equations", "claims"))
     lines = {
         "verified": f"{equations} equations and {claims} claims in {len(rows)} notebooks",
-        "run": versions(),
+        "run": summary.versions(),
     }
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
@@ -257,13 +249,6 @@ def front_page(rows: list[dict[str, Any]]) -> None:
         shown = f"![{alt}](notebooks/{name})"
         text = re.sub(rf"!\[[^\]]*\]\(notebooks/{name}\)", lambda _, shown=shown: shown, text)
     path.write_text(text, encoding="utf-8")
-
-
-def versions() -> str:
-    """The system, Python and the libraries whose numbers the notebooks show."""
-    named = {"torch": "PyTorch", "numpy": "NumPy", "gymnasium": "Gymnasium", "numba": "numba"}
-    libraries = (f"{called} {version(name)}" for name, called in named.items())
-    return ", ".join([platform.system(), f"Python {platform.python_version()}", *libraries])
 
 
 def picture(path: Path, identity: str) -> tuple[str, bytes]:
