@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from coursekit import guards
 from coursekit.publish import summary
+from coursekit.publish.summary import versions
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -236,7 +237,7 @@ def front_page(rows: list[dict[str, Any]]) -> None:
     equations, claims = (sum(row[kind] for row in rows) for kind in ("equations", "claims"))
     lines = {
         "verified": f"{equations} equations and {claims} claims in {len(rows)} notebooks",
-        "run": summary.versions(),
+        "run": versions(),
     }
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
