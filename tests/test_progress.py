@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import coursekit
-from coursekit import checks, progress
+from coursekit import checks, progress, quiz
 from coursekit.checks import Exercise
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +42,11 @@ def test_a_check_records_its_verdict_and_what_is_right_stays_right(file, capsys)
 def test_a_solution_is_nobodys_progress(file, capsys):
     checks.check("0.2", 1.2, "solution")
     assert not file.exists()
+
+
+def test_a_question_is_recorded_too(file, capsys):
+    quiz.check({"0.q1": quiz.find("0.q1").right, "0.q2": None})
+    assert progress.states(file) == {"0.q1": "correct"}
 
 
 def test_the_table_counts_and_says_what_is_next(file, capsys):
