@@ -27,7 +27,7 @@ def main(argv=None):
     args, rest = parser().parse_known_args(argv)
     if rest and args.command != "test":
         return stop("%s does not know %s; see `python -m coursekit -h`." % (args.command, rest))
-    from coursekit import install  # not above: an old Python could not read it
+    from coursekit import install, places  # not above: an old Python could not read them
 
     commands = {"lab": lab, "student": student, "test": test, "execute": execute}
     commands |= {"build": build, "bench": bench, "audit": audit}
@@ -39,6 +39,8 @@ def main(argv=None):
             if Path(python) != Path(sys.executable):
                 words = sys.argv[1:] if argv is None else argv
                 return install.call([python, "-m", "coursekit", *words])
+            for line in places.mend():
+                print("coursekit: " + line, file=sys.stderr)
         return commands[args.command](args, rest)
     except (install.Stopped, ValueError, OSError) as error:
         return stop(str(error))
@@ -142,6 +144,7 @@ def test(args, rest):
     workers = 1 if len(paths) == 1 and paths[0].is_file() else 2
     if workers == 2:
         compile_once()
+        os.environ["COURSEKIT_BUDGETS"] = "1"
     words = ["-n", "2" if workers == 2 else "0", "--dist", "loadfile"]
     words += ["-m", "not slow"] if fast else []
     if fast and not paths:

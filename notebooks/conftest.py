@@ -9,6 +9,8 @@ from pathlib import Path
 
 from nbval import plugin as nbval
 
+from coursekit.publish import testing
+
 HERE = Path(__file__).parent
 OTHERS = ("nbdime", "sanitize_with", "current_env")  # nbval's without its name
 
@@ -16,6 +18,8 @@ OTHERS = ("nbdime", "sanitize_with", "current_env")  # nbval's without its name
 def pytest_addoption(parser, pluginmanager):
     if not pluginmanager.is_registered(nbval):
         pluginmanager.register(nbval)
+    if not pluginmanager.is_registered(testing):  # without pyproject's options
+        pluginmanager.register(testing)
 
 
 def pytest_configure(config):

@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
-    "guards": -1,  # the ground under all of them
+    **dict.fromkeys(["guards", "places"], -1),  # the ground under all of them
     **dict.fromkeys(["__init__", "ready", "mlp", "stats", "streams", "progress"], 0),
     **dict.fromkeys(["mdp", "losses", "policies", "baselines", "quiz"], 1),
     **dict.fromkeys(["bugs", "rollout", "gradients", "estimators", "tokens", "answers"], 2),

@@ -1,0 +1,72 @@
+"""What a notebook may take of processor and memory: ``notebooks/budgets.json``.
+
+A budget is in units of a calibration loop that runs beside the notebook, so that it holds on a slow
+machine too. Half as much again is too much. ``test --record-budgets`` writes the file anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).resolve().parents[2] / "notebooks" / "budgets.json"
+SLACK = 1.5
+MEMORY = 1536  # MB
+Books = dict[str, dict[str, Any]]
+
+
+def calibration() -> float:
+    """CPU-seconds of a fixed loop of plain Python, about a twentieth of a second."""
+    start, total = time.process_time(), 0
+    for i in range(600_000):
+        total += i * i % 7
+    return time.process_time() - start
+
+
+def measured(provisioner: Any) -> dict[str, float]:
+    """``cpu_seconds`` and ``memory`` (MB, the peak where the system tells it) of a kernel."""
+    import psutil
+
+    pid = getattr(getattr(provisioner, "process", None), "pid", None)
+    if pid is None:
+        return {}
+    kernel = psutil.Process(pid)
+    times, memory = kernel.cpu_times(), kernel.memory_info()
+    peak = getattr(memory, "peak_wset", memory.rss)
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        peak = 1024 * int(line.split()[1])
+    return {"cpu_seconds": times.user + times.system, "memory": peak / 2**20}
+
+
+def record(books: Books) -> None:
+    """Write what these notebooks took, in calibration loops; the others keep theirs."""
+    kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    kept |= {name: round(book["cpu_seconds"] / book["calibration"]) for name, book in books.items()}
+    FILE.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
+
+
+def exceeded(books: Books) -> list[str]:
+    """Empty, or a table: which notebooks took more than half as much again, or too much memory.
+
+    Time is judged where COURSEKIT_BUDGETS is set, as ``python -m coursekit test`` does once the
+    learners are compiled: else the first notebook pays for that.
+    """
+    allowed = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    judged = os.environ.get("COURSEKIT_BUDGETS")
+    rows, wrong = [], False
+    for name, book in sorted(books.items()):
+        took = book["cpu_seconds"] / book["calibration"]
+        over = judged and took > SLACK * allowed.get(name, float("inf"))
+        large = book["memory"] > MEMORY
+        wrong |= bool(over or large)
+        mark = "  too slow" * bool(over) + "  too large" * large
+        budget = f"{allowed[name]:>8}" if name in allowed else f"{'none':>8}"
+        rows.append(f"{name:<32}{took:>8.0f}{budget}{book['memory']:>8.0f}{mark}")
+    head = f"{'notebook (in calibration loops)':<32}{'took':>8}{'budget':>8}{'MB':>8}"
+    return [f"a budget is exceeded (by half, or {MEMORY} MB):", head, *rows] if wrong else []

@@ -1,0 +1,207 @@
+"""A pytest plugin: what every run of tests and notebooks has in common.
+
+It finds a place to write for what needs one, explains a red in plain words, keeps what notebooks
+verified and what they cost, and writes ``build/summary.md``. pyproject.toml names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coursekit import places
+from coursekit.publish import explain
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--record-budgets``: what this run takes of the processor is what later ones may take."""
+    said = "write what each notebook took into notebooks/budgets.json"
+    parser.addoption("--record-budgets", action="store_true", help=said)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Places to write, then the plugin itself, once."""
+    config.stash[SAID] = places.mend()
+    config.pluginmanager.register(Run(config), "coursekit-run")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """What had no place to write."""
+    return [f"note: {line}" for line in config.stash[SAID]]
+
+
+SAID = pytest.StashKey[list]()
+
+
+class Run:
+    """One run: on a worker it measures and explains, where the results arrive it sums up."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.failures: list[explain.Failure] = []
+        self.books: dict[str, dict[str, Any]] = {}
+        self.ran = 0
+        self.last = self.first = False
+
+    # where a test runs
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item, nextitem):
+        """A notebook's kernel is told, before it starts, where to report; see ``costs``."""
+        if not is_cell(item):
+            return (yield)
+        from coursekit.publish import budgets
+
+        self.last = nextitem is None or nextitem.parent is not item.parent
+        if item.parent.__dict__.setdefault("coursekit", None) is None:
+            file, name = tempfile.mkstemp(suffix=".jsonl")
+            os.close(file)
+            item.parent.coursekit = Path(name), budgets.calibration()
+            os.environ["COURSEKIT_REPORT"] = name
+        try:
+            return (yield)
+        finally:
+            if self.last:
+                os.environ.pop("COURSEKIT_REPORT", None)
+                item.parent.coursekit[0].unlink(missing_ok=True)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        """A cell's failure in plain words; its notebook's costs with its last cell."""
+        report = yield
+        if not is_cell(item):
+            return report
+        if report.failed:
+            report.longrepr = representation(item, call)
+        if call.when == "call" and self.last:
+            report.coursekit = costs(item)
+        return report
+
+    # where results arrive
+
+    def pytest_runtest_logreport(self, report) -> None:
+        """Count, keep what failed and what a notebook took."""
+        self.ran += report.when == "call"
+        if report.failed:
+            self.failures.append(explain.Failure(report.nodeid, message(report)))
+        file = report.nodeid.split("::")[0]
+        if not file.endswith(".ipynb"):
+            return
+        book = self.books.setdefault(
+            Path(file).stem, {"seconds": 0.0, "cells": {}, "error": None, "lines": []}
+        )
+        book["seconds"] += report.duration
+        if report.when == "call":
+            book["cells"][report.nodeid.split("::")[1]] = report.duration
+        if report.failed and not book["error"]:
+            book["error"] = message(report).partition("\n")[0]
+        book |= getattr(report, "coursekit", {})
+        self.books[Path(file).stem] = book
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session):
+        """After pytest's own summary: budgets, the page, and all failures in one screen."""
+        worker = hasattr(self.config, "workerinput")
+        over = [] if worker or not self.books else self.judged()
+        if over and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        result = yield
+        if worker or not self.ran:
+            return result
+        said = self.config.pluginmanager.get_plugin("terminalreporter")
+        lines = [*over, *explain.screen(self.failures)]
+        if said and (over or len(self.failures) > 1):
+            said.section("what broke", sep="=")
+            for line in lines:
+                said.write_line(line)
+        with contextlib.suppress(OSError):  # a clone that can not be written
+            (ROOT / "build").mkdir(exist_ok=True)
+            self.write(over)
+        return result
+
+    def judged(self) -> list[str]:
+        """The budgets that this run exceeds; see ``coursekit.publish.budgets``."""
+        from coursekit.publish import budgets
+
+        whole = {name: book for name, book in self.books.items() if "cpu_seconds" in book}
+        if self.config.getoption("--record-budgets"):
+            budgets.record(whole)
+            return []
+        return budgets.exceeded(whole)
+
+    def write(self, over: list[str]) -> None:
+        """``build/summary.md``."""
+        from coursekit.publish import summary
+
+        rows = []
+        for name, book in sorted(self.books.items()):
+            numbers = book["seconds"], book.get("cpu_seconds", 0.0), book["error"]
+            rows.append(summary.row(name, book["lines"], *numbers, book.get("memory")))
+            slowest = sorted(book["cells"].items(), key=lambda pair: -pair[1])[:3]
+            rows[-1]["slowest"] = [[cell, round(seconds, 1)] for cell, seconds in slowest]
+        others = [f for f in self.failures if ".ipynb" not in f.where]
+        said = [f"{f.where}: {f.message.partition(chr(10))[0]}" for f in others]
+        summary.write(rows, ROOT / "build", over + said)
+
+
+def is_cell(item) -> bool:
+    """A cell of a notebook, under nbval."""
+    return type(item).__name__ == "IPyNbCell"
+
+
+def costs(item) -> dict[str, Any]:
+    """Of a notebook whose last cell has run: what it verified, CPU-seconds, memory in MB.
+
+    ``calibration``: the loop of ``budgets``, before and after it, the mean of both.
+    """
+    from coursekit.publish import budgets
+
+    file, before = item.parent.coursekit
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    calibration = (before + budgets.calibration()) / 2
+    measured = budgets.measured(getattr(item.parent.kernel.km, "provisioner", None))
+    return {"lines": lines, "calibration": calibration, **measured}
+
+
+def message(report) -> str:
+    """What a failed report says first."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return explain.plain(crash.message if crash else str(report.longrepr).strip())
+
+
+def representation(item, call):
+    """A cell's failure as pytest shows one: the cause is what its summary and JUnit say."""
+    from _pytest._code.code import (
+        ExceptionChainRepr,
+        ReprEntry,
+        ReprFileLocation,
+        ReprTraceback,
+    )
+
+    identity = item.cell.get("id", item.name)
+    problem = "" if type(call.excinfo.value).__name__ == "NbCellError" else repr(call.excinfo.value)
+    text = explain.cell(
+        item.parent.path.stem,
+        identity,
+        item.cell.source,
+        cleaned(item, item.test_outputs or []),
+        cleaned(item, item.cell.outputs),
+        problem or str(call.excinfo.value).partition("\n")[0],
+    )
+    where = ReprFileLocation(item.nodeid.split("::")[0], 0, text.partition("\n")[0])
+    entry = ReprEntry(text.splitlines(), None, None, None, "long")
+    traceback = ReprTraceback([entry], None, "long")
+    return ExceptionChainRepr([(traceback, where, None)])
+
+
+def cleaned(item, outputs) -> list[dict[str, Any]]:
+    """Outputs as nbval compares them."""
+    return [dict(output) for output in item.sanitize_outputs(outputs)]
