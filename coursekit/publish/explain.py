@@ -16,8 +16,8 @@ WIDTH = 200  # characters of a line
 # from the ground up: where a lower one fails, the higher ones fail because of it
 STOREYS = (
     *("guards", "streams", "mlp", "stats", "mdp", "losses", "policies", "baselines"),
-    *("bugs", "rollout", "gradients", "estimators", "tokens", "train", "actor_critic", "fast"),
-    *("detective", "experiments", "verify", "checks"),
+    *("bugs", "rollout", "gradients", "estimators", "tokens", "train", "actor_critic"),
+    *("detective", "fast", "experiments", "verify", "checks"),
 )
 Outputs = Sequence[Mapping[str, Any]]
 
@@ -51,13 +51,15 @@ def cell(
     """
     errors = [output for output in outputs if output["output_type"] == "error"]
     stderr = "".join(texts(outputs).get("stderr", []))
-    if errors:
-        name, value = errors[0]["ename"], plain(errors[0]["evalue"])
-        cause = value if name == "VerificationError" else f"{name}: {value}"
+    about = tags(source)
+    if errors and errors[0]["ename"] == "VerificationError":
+        cause, about, errors = plain(errors[0]["evalue"]), "", []  # it says all
+    elif errors:
+        cause = f"{errors[0]['ename']}: {plain(errors[0]['evalue'])}"
     else:
         cause = differs(texts(stored), texts(outputs)) or other or "it failed"
     first, *rest = cause.splitlines()
-    lines = [f"{notebook}, cell {identity!r}{tags(source)}: {short(first)}", *rest[:8]]
+    lines = [f"{notebook}, cell {identity!r}{about}: {short(first)}", *rest[:8]]
     if stderr:
         lines += ["stderr:", *(f"  {line}" for line in plain(stderr).splitlines()[-8:])]
     lines += ["the cell:", *(f"  {line}" for line in source.splitlines()[:12])]
@@ -123,6 +125,14 @@ def distance(old: str, new: str) -> str:
     return f"; difference {largest:.3g}" if largest else ""
 
 
+def headline(message: str, width: int = 170) -> str:
+    """The head of a message in one line: its first lines that are not empty, as far as they go."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    # numpy.testing says it in many lines, of which the first is "AssertionError:"
+    many = lines and lines[0] == "AssertionError:"
+    return short(" ".join(lines[:6] if many else lines[:1]), width)
+
+
 def screen(failures: Iterable[Failure]) -> list[str]:
     """All failures in at most 24 lines, a file or a notebook at a time, the cause first.
 
@@ -140,7 +150,7 @@ def screen(failures: Iterable[Failure]) -> list[str]:
         first, more = by_file[file][0], len(by_file[file]) - 1
         name = first.where.partition("::")[2]
         lines.append(f"{file}: {name}" + (f" and {more} more" if more else ""))
-        lines.append("    " + short(first.message.strip().partition("\n")[0], 170))
+        lines.append("    " + headline(first.message))
     if len(files) > 11:
         lines.append(f"and {len(files) - 11} more files")
     return lines

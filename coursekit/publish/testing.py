@@ -34,7 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """What had no place to write."""
+    """What had no place to write; a log is wide, so that no line of pytest's summary is cut."""
+    writer = config.get_terminal_writer()
+    if not writer.hasmarkup:
+        writer.fullwidth = max(writer.fullwidth, explain.WIDTH)
     return [f"note: {line}" for line in config.stash[SAID]]
 
 
@@ -102,7 +105,7 @@ class Run:
         if report.when == "call":
             book["cells"][report.nodeid.split("::")[1]] = report.duration
         if report.failed and not book["error"]:
-            book["error"] = message(report).partition("\n")[0]
+            book["error"] = explain.headline(message(report)).removeprefix(f"{Path(file).stem}, ")
         book |= getattr(report, "coursekit", {})
         self.books[Path(file).stem] = book
 
@@ -148,7 +151,7 @@ class Run:
             slowest = sorted(book["cells"].items(), key=lambda pair: -pair[1])[:3]
             rows[-1]["slowest"] = [[cell, round(seconds, 1)] for cell, seconds in slowest]
         others = [f for f in self.failures if ".ipynb" not in f.where]
-        said = [f"{f.where}: {f.message.partition(chr(10))[0]}" for f in others]
+        said = [f"{f.where}: {explain.headline(f.message)}" for f in others]
         summary.write(rows, ROOT / "build", over + said)
 
 
@@ -197,8 +200,8 @@ def representation(item, call):
         problem or str(call.excinfo.value).partition("\n")[0],
     )
     where = ReprFileLocation(item.nodeid.split("::")[0], 0, text.partition("\n")[0])
-    entry = ReprEntry(text.splitlines(), None, None, None, "long")
-    traceback = ReprTraceback([entry], None, "long")
+    entry = ReprEntry(text.splitlines(), None, None, None, "value")  # without colours
+    traceback = ReprTraceback([entry], None, "value")
     return ExceptionChainRepr([(traceback, where, None)])
 
 

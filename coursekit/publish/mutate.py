@@ -1,0 +1,186 @@
+"""Which mistakes in a module would be noticed, by its tests, and by the notebooks alone?
+
+Each mutant is one mistake: another operator, a factor forgotten, a number off by one, a condition
+turned round. The known tools change files in place, or know no kernel of a notebook; so here an
+import hook gives the mutant to any process (``sitecustomize``), and nothing on disk changes.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = (
+    *("mdp", "losses", "bugs", "gradients", "mlp", "policies", "rollout", "baselines", "train"),
+    *("actor_critic", "stats", "tokens"),
+)
+SWAPS = {
+    **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult},
+    **{ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt},
+    **{ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.And: ast.Or, ast.Or: ast.And},
+    **{ast.Pow: ast.Mult, ast.FloorDiv: ast.Div},
+}
+TIMEOUT = 600  # seconds; a mutant that never ends is noticed, too
+HOOK = """
+import importlib.abc, importlib.machinery, os, sys
+
+class Mutant(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader):
+    def __init__(self):
+        super().__init__(os.environ["MUTANT"], os.environ["MUTANT_FILE"])
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["MUTANT"]:
+            place = os.environ["MUTANT_PLACE"]
+            return importlib.machinery.ModuleSpec(name, self, origin=place)
+    def get_code(self, name):
+        with open(os.environ["MUTANT_FILE"], encoding="utf-8") as file:
+            return compile(file.read(), os.environ["MUTANT_PLACE"], "exec", dont_inherit=True)
+
+sys.meta_path.insert(0, Mutant())
+"""
+
+
+class Mutant(NamedTuple):
+    """A mistake: what was changed, in which line, and the module's source with it."""
+
+    what: str
+    line: int
+    source: str
+
+
+def mutate(names: Sequence[str], sample: int | None = None, by: str = "tests") -> int:
+    """Print the score of each module and its survivors; 1 where a mutant survives, else 0.
+
+    ``sample``: so many of a module's mutants, always the same ones; None: all. ``by``: "tests" or
+    "notebooks". ValueError: an unknown module, another ``by``.
+    """
+    if unknown := [name for name in names if name not in MODULES]:
+        raise ValueError(f"module {unknown[0]!r} is unknown; choose from: {', '.join(MODULES)}")
+    if by not in ("tests", "notebooks"):
+        raise ValueError(f"by {by!r} is unknown; choose from: tests, notebooks")
+    survived = False
+    for name in names or MODULES:
+        path = ROOT / "coursekit" / f"{name}.py"
+        found = mutants(path.read_text(encoding="utf-8"))
+        chosen = found
+        if sample is not None and sample < len(found):
+            chosen = sorted(random.Random(name).sample(found, sample), key=lambda m: m.line)
+        judges = judging(name, by)
+        left = []
+        for mutant in chosen:
+            if not any(notices(name, mutant, judge) for judge in judges):
+                left.append(mutant)
+                print(f"  survives: {name}.py:{mutant.line}: {mutant.what}", flush=True)
+        killed = len(chosen) - len(left)
+        print(f"{name:<14}{killed}/{len(chosen)} killed by {by}, of {len(found)} mutants in all")
+        survived |= bool(left)
+    return int(survived)
+
+
+def judging(name: str, by: str) -> list[list[str]]:
+    """What is asked, one after the other, until one is red: the module's own file first."""
+    if by == "tests":
+        own = sorted(ROOT.glob(f"tests/test_{name}*.py"))
+        return [[str(path) for path in own], [str(ROOT / "tests" / "test_mutants.py")]]
+    books = sorted(ROOT.glob("notebooks/*.ipynb"))
+    names = (f"import {name}", f"{name}.", f", {name}")
+    return [[str(b)] for b in books if any(n in b.read_text(encoding="utf-8") for n in names)]
+
+
+def notices(name: str, mutant: Mutant, judge: Sequence[str]) -> bool:
+    """Whether pytest is red under the mutant, or never ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+        file = Path(folder) / f"{name}.py"
+        file.write_text(mutant.source, encoding="utf-8")
+        env = os.environ | {
+            "PYTHONPATH": os.pathsep.join([folder, str(ROOT)]),
+            "MUTANT": f"coursekit.{name}",
+            "MUTANT_FILE": str(file),
+            "MUTANT_PLACE": str(ROOT / "coursekit" / f"{name}.py"),
+            "COURSEKIT_CACHE": str(Path(folder) / "cache"),  # results of the true source lie
+        }
+        words = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+        try:
+            done = subprocess.run(
+                [*words, *judge], cwd=ROOT, env=env, timeout=TIMEOUT, capture_output=True,
+                check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return True
+    return done.returncode != 0
+
+
+def mutants(source: str) -> list[Mutant]:
+    """All of a module's, in the order of its lines."""
+    tree = ast.parse(source)
+    found = []
+    for node, what, change in changes(tree):
+        before = copy.copy(node.__dict__)
+        change()
+        text = ast.unparse(tree)
+        found.append(Mutant(what, node.lineno, text))
+        node.__dict__.clear()
+        node.__dict__.update(before)
+    return found
+
+
+def changes(tree: ast.AST) -> Iterator[tuple[ast.AST, str, object]]:
+    """(node, what it says, a function that changes this node alone) for each mistake."""
+    for node in sorted(counted(tree), key=lambda n: (n.lineno, n.col_offset)):
+        said = ast.unparse(node)
+        if isinstance(node, ast.BinOp | ast.BoolOp) and (swap := SWAPS.get(type(node.op))):
+            yield node, f"{said}: {sign(swap)}", lambda n=node, s=swap: setattr(n, "op", s())
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            yield (
+                node,
+                f"{said}: the factor {ast.unparse(node.right)} forgotten",
+                lambda n=node: setattr(n, "right", ast.Constant(1)),
+            )
+        if isinstance(node, ast.Compare) and (swap := SWAPS.get(type(node.ops[0]))):
+            yield (
+                node,
+                f"{said}: {sign(swap)}",
+                lambda n=node, s=swap: setattr(n, "ops", [s(), *n.ops[1:]]),
+            )
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            yield node, f"{said}: the sign", lambda n=node: setattr(n, "op", ast.UAdd())
+        if isinstance(node, ast.If | ast.IfExp):
+            test = ast.UnaryOp(ast.Not(), node.test)
+            said = f"{ast.unparse(node.test)}: turned round"
+            yield node, said, lambda n=node, t=test: setattr(n, "test", t)
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
+            other = not node.value if isinstance(node.value, bool) else node.value + 1
+            yield node, f"{said}: {other}", lambda n=node, o=other: setattr(n, "value", o)
+
+
+def counted(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that compute; no annotations, no texts of errors."""
+    for name, value in ast.iter_fields(tree):
+        if name in ("annotation", "returns", "exc") or isinstance(tree, ast.JoinedStr):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                if isinstance(child, ast.expr | ast.stmt):
+                    yield child
+                yield from counted(child)
+
+
+def sign(operator: type) -> str:
+    """How an operator is written."""
+    left, right = ast.Name("a"), ast.Name("b")
+    if issubclass(operator, ast.operator):
+        node = ast.BinOp(left, operator(), right)
+    elif issubclass(operator, ast.boolop):
+        node = ast.BoolOp(operator(), [left, right])
+    else:
+        node = ast.Compare(left, [operator()], [right])
+    return ast.unparse(node)
