@@ -6,10 +6,10 @@ reads stands here, one module an idea, from what is exact to what is measured:
     mdp losses bugs estimators · policies rollout gradients baselines · train actor_critic ·
     mlp · tokens answers · stats experiments
 
-The rest is machinery, and no lesson needs it opened: ``verify``, ``checks``, ``quiz``, ``plots``,
-``streams`` are what the notebooks call, ``progress`` keeps what you have solved and shows it by
-``coursekit.progress()``, ``guards`` says the sentences for bad input, ``ready``, ``places``,
-``install`` and ``__main__`` set up; and of the folders
+The rest is machinery, and no lesson needs it opened: ``verify``, ``checks``, ``quiz``,
+``predictions``, ``plots``, ``streams`` are what the notebooks call, ``progress`` keeps what you
+have solved and shows it by ``coursekit.progress()``, ``guards`` says the sentences for bad input,
+``ready``, ``places``, ``install`` and ``__main__`` set up; and of the folders
 
     fast/ the compiled twins · detective/ what does your loss do? · exercises/ their answers ·
     publish/ what is made from the notebooks

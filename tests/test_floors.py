@@ -21,7 +21,7 @@ FLOORS = {
     **dict.fromkeys(["train", "detective", "actor_critic"], 3),
     **dict.fromkeys(["fast"], 4),
     **dict.fromkeys(["experiments", "plots"], 5),
-    **dict.fromkeys(["verify", "checks", "exercises", "publish"], 6),
+    **dict.fromkeys(["verify", "checks", "predictions", "exercises", "publish"], 6),
     **dict.fromkeys(["install", "__main__"], 7),
 }
 DOORS = {("__main__", "install"), ("exercises", "checks")}

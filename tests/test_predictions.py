@@ -1,0 +1,176 @@
+"""A prediction is compared, never judged; and the stored notebooks have all of them unfilled."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from coursekit import predictions
+
+PATHS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
+
+
+@pytest.mark.parametrize(
+    ("guess", "came_out", "within"),
+    [
+        ("walks", "walks", None),
+        (" Walks ", "walks", None),
+        (["sum", "MEAN"], ["sum", "mean"], None),
+        (("sum", "mean"), ["sum", "mean"], None),
+        (["others", "sum"], {"sum", "others"}, None),
+        ("sum", {"sum"}, None),
+        (20, 19.2, None),
+        (np.float32(19.2), 19.2, None),
+        ([2, 6, 12], [2.0, 6.0, 12.0], None),
+        (0.02, 0.001, 0.05),
+        (-0.5, -0.51, None),
+        (0, 0.0, None),
+        ([1, 2], np.array([1.0, 2.1]), None),
+    ],
+)
+def test_what_fits_is_said_to_fit(guess, came_out, within):
+    said = predictions.verdict(guess, came_out, within)
+    assert said.startswith("as predicted, or near it: you predicted ")
+
+
+@pytest.mark.parametrize(
+    ("guess", "came_out", "within"),
+    [
+        ("stops", "walks", None),
+        (["mean", "sum"], ["sum", "mean"], None),
+        (["sum"], {"sum", "others"}, None),
+        (["sum", "others", "root"], {"sum", "others"}, None),
+        (24, 19.2, None),
+        (-19.2, 19.2, None),
+        ([2, 4, 6], [2.0, 6.0, 12.0], None),
+        (0.1, 0.001, 0.05),
+        (1e-9, 0.0, None),
+        ("10", "walks", None),
+    ],
+)
+def test_what_does_not_fit_is_said_with_what_came_out(guess, came_out, within):
+    said = predictions.verdict(guess, came_out, within)
+    assert said.startswith("not as predicted: you predicted ")
+    assert "; it came out: " in said
+
+
+def test_the_whole_line():
+    assert predictions.verdict("Stops", "walks") == (
+        "not as predicted: you predicted Stops; it came out: walks"
+    )
+    assert predictions.verdict(20, 19.2345) == (
+        "as predicted, or near it: you predicted 20; it came out: 19.2"
+    )
+    assert predictions.verdict([1, 9], [1.0, 2.0], 0.5).endswith("[1, 9]; it came out: [1, 2]")
+
+
+class Hostile:
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "guess",
+    ["ten", [], [1, 2, 3], {}, object(), Hostile(), print, (x for x in "ab"), float("nan"), [None]],
+    ids=range(10),
+)
+@pytest.mark.parametrize("came_out", [19.2, [1.0, 2.0]], ids=["number", "list"])
+def test_what_cannot_be_compared_is_said_and_never_raised(guess, came_out):
+    said = predictions.verdict(guess, came_out)
+    assert "cannot be compared with what came out; write " in said
+    assert len(said) < 160
+
+
+@pytest.mark.parametrize("guess", [3, [1], None, object(), Hostile()], ids=range(5))
+def test_a_word_is_compared_with_anything(guess, capsys):
+    predictions.compare(guess, "walks")
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_nothing_written_down_is_one_line_that_depends_on_nothing(capsys):
+    for came_out in ("walks", 3.7, [1, 2], {"a"}):
+        predictions.compare(None, came_out)
+        predictions.compare(..., came_out)
+    assert set(capsys.readouterr().out.splitlines()) == {predictions.NOTHING}
+
+
+# --- In the notebooks.
+
+
+def tagged(book):
+    return [c for c in book.cells if "prediction" in c.metadata.get("tags", [])]
+
+
+def written(book):
+    """Names of guesses -> the number of the cell in which each is assigned."""
+    found = {}
+    for i, cell in enumerate(book.cells):
+        if cell.cell_type == "code" and cell.id.startswith("guess-"):
+            for node in ast.parse(cell.source).body:
+                found[node.targets[0].id] = i
+    return found
+
+
+def compared(book):
+    """Names of guesses -> the number of the cell in which each is compared."""
+    found = {}
+    for i, cell in enumerate(book.cells):
+        if cell.cell_type == "code" and cell.id.startswith("compare-"):
+            found |= dict.fromkeys(re.findall(r"\bguess_\w+", cell.source), i)
+    return found
+
+
+def faults(book):
+    """What is wrong with the predictions of a notebook that are written down."""
+    said = []
+    for cell in tagged(book):
+        if cell.id.startswith("guess-"):
+            lines = cell.source.splitlines()
+            said += [line for line in lines if not re.fullmatch(r"guess_\w+ = None  # .+", line)]
+            said += [f"{cell.id} prints"] if cell.outputs else []
+        elif cell.id.startswith("compare-"):
+            printed = "".join(output.get("text", "?") for output in cell.outputs).splitlines()
+            said += [cell.id] if set(printed) != {predictions.NOTHING} else []
+        else:
+            said.append(f"{cell.id} is neither")
+    above, below = written(book), compared(book)
+    said += [f"{name} is not compared" for name in set(above) ^ set(below)]
+    for name in set(above) & set(below):
+        between = book.cells[above[name] + 1 : below[name]]
+        if not any(
+            c.get("outputs") for c in between if "prediction" not in c.metadata.get("tags", ())
+        ):
+            said.append(f"{name}: no run between")
+    for i in above.values():
+        asked = next(c for c in reversed(book.cells[:i]) if c.cell_type == "markdown")
+        asked = asked if asked.metadata.slideshow.slide_type != "notes" else book.cells[i - 2]
+        if not re.search(r"\*(Predict|Before you run)", asked.source):
+            said.append(f"cell {i}: nobody asked")
+    return said
+
+
+@pytest.mark.parametrize("stem", [stem for stem in BOOKS if stem[:2] != "14"])
+def test_every_notebook_has_predictions_to_write_down_unfilled_and_compared_below(stem):
+    assert written(BOOKS[stem])
+    assert faults(BOOKS[stem]) == []
+
+
+def test_a_filled_one_and_one_without_a_run_are_seen():
+    v4 = nbformat.v4
+    kinds = {"slideshow": {"slide_type": "skip"}, "tags": ["prediction"]}
+    ask = v4.new_markdown_cell("*Predict* it.", metadata={"slideshow": {"slide_type": "slide"}})
+    guess = v4.new_code_cell("guess_it = None  # a number", metadata=kinds, id="guess-it")
+    run = v4.new_code_cell("1", outputs=[v4.new_output("stream", text="1\n")])
+    line = v4.new_output("stream", text=predictions.NOTHING + "\n")
+    check = v4.new_code_cell(
+        "predictions.compare(guess_it, 1)", metadata=kinds, id="compare-it", outputs=[line]
+    )
+    assert faults(v4.new_notebook(cells=[ask, guess, run, check])) == []
+    assert faults(v4.new_notebook(cells=[ask, guess, check])) == ["guess_it: no run between"]
+    assert faults(v4.new_notebook(cells=[ask, guess, run])) == ["guess_it is not compared"]
+    guess.source = "guess_it = 3  # a number"
+    assert faults(v4.new_notebook(cells=[ask, guess, run, check])) == [guess.source]
