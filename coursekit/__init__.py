@@ -12,7 +12,7 @@ have solved and shows it by ``coursekit.progress()``, ``guards`` says the senten
 ``ready``, ``places``, ``install`` and ``__main__`` set up; and of the folders
 
     fast/ the compiled twins · detective/ what does your loss do? · exercises/ their answers ·
-    publish/ what is made from the notebooks
+    explorables/ pages with something to move · publish/ what is made from the notebooks
 
 Nothing is imported here, so that ``import coursekit`` costs nothing.
 """

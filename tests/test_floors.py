@@ -20,7 +20,7 @@ FLOORS = {
     **dict.fromkeys(["bugs", "rollout", "gradients", "estimators", "tokens", "answers"], 2),
     **dict.fromkeys(["train", "detective", "actor_critic"], 3),
     **dict.fromkeys(["fast"], 4),
-    **dict.fromkeys(["experiments", "plots"], 5),
+    **dict.fromkeys(["experiments", "plots", "explorables"], 5),
     **dict.fromkeys(["verify", "checks", "predictions", "exercises", "publish"], 6),
     **dict.fromkeys(["install", "__main__"], 7),
 }

@@ -85,6 +85,8 @@ def test_the_wheel_holds_the_package_and_nothing_of_the_notebooks(tmp_path, monk
         held = set(wheel.namelist())
         said = {Path(name).name: wheel.read(name).decode() for name in held if "dist-info" in name}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "coursekit").rglob("*.py")}
+    pages = (ROOT / "coursekit" / "explorables").glob("*.html")
+    modules |= {str(path.relative_to(ROOT)) for path in pages}
     assert {name for name in held if ".dist-info/" not in name} == modules
     assert set(said) == {"METADATA", "RECORD", "WHEEL", "LICENSE", "entry_points.txt"}
     head = said["METADATA"].split("\n\n")[0]
