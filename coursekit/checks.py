@@ -1,36 +1,76 @@
 """Exercise checks that never raise: not attempted, correct, or what is wrong and with which input.
 
-What an exercise probes stands in ``coursekit/exercises/nbXX.py``, one small file a notebook.
+What an exercise probes stands in ``coursekit/exercises/nbXX.py``, one small file a notebook. An
+answer is called on the exercise's edge cases and on cases drawn from a fixed seed.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
+import contextlib
+import contextvars
+import ctypes
+import functools
+import importlib.util
 import inspect
 import reprlib
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from coursekit import guards, progress
 
+DRAWN = 32  # random cases of an exercise, beside its edge cases
+SECONDS = 5.0  # after which an answer that has not come back is stopped
+RTOL = 2e-6  # of the largest entry: what single precision on the way leaves
+
 
 class Exercise(NamedTuple):
     """``solution``: a function, or the value itself where the answer is a value.
 
-    ``cases``: makes fresh argument tuples at every call (so that nothing a learner changes lasts).
     ``wrong``: what is said -> the wrong answer it is said to; at least three.
+    ``takes``: what is handed to the answer, a line for each argument; it stands in the stub.
+    ``edges``: makes fresh argument tuples at every call (so that nothing a learner changes lasts).
+    ``draw``: one more argument tuple from a generator, anywhere in the domain that ``takes`` tells.
     ``errors``: words in the message of an error that the answer raises -> what is said to it.
+    ``changes``: arguments that the answer may change.
     """
 
     solution: Any
     wrong: Mapping[str, Any]
-    cases: Callable[[], Sequence[tuple]] = lambda: [()]
-    atol: float = 1e-9
+    takes: str = ""
+    edges: Callable[[], Sequence[tuple]] = lambda: [()]
+    draw: Callable[[np.random.Generator], tuple] | None = None
     errors: Mapping[str, str] = {}
+    changes: Sequence[str] = ()
+
+    def __repr__(self) -> str:  # a traceback that shows values shows no answer
+        return "Exercise(…)"
+
+    def cases(self, drawn: int = DRAWN, seed: int = 0) -> Iterator[tuple]:
+        """The edge cases, then those ``drawn``: the same ones at every call, made afresh."""
+        rng = np.random.default_rng(seed)
+        yield from self.edges()
+        for _ in range(drawn if self.draw else 0):
+            yield self.draw(rng)
+
+
+class Outcome(NamedTuple):
+    """What one call gave, what it raised instead, and the argument that it changed."""
+
+    value: Any = None
+    error: BaseException | None = None
+    changed: str = ""
+
+
+class Stopped(BaseException):
+    """Raised inside an answer that takes too long; no ``except Exception`` holds it up."""
 
 
 def check(tag: str, answer: Any, what: str = "exercise") -> None:
@@ -51,44 +91,172 @@ def check(tag: str, answer: Any, what: str = "exercise") -> None:
 def find(tag: str) -> Exercise:
     """The exercise "2.1" is entry "2.1" of ``coursekit.exercises.nb02``; KeyError lists those."""
     name = f"coursekit.exercises.nb{int(tag.split('.')[0]):02d}"
-    known = importlib.import_module(name).EXERCISES
+    known = exercises(name)
     if tag not in known:
         raise KeyError(f"{tag} is not in {name}; known: {', '.join(known)}")
     return known[tag]
 
 
+@functools.cache
+def exercises(name: str) -> Mapping[str, Exercise]:
+    """``EXERCISES`` of a module, compiled under no file's name: no traceback can show its lines.
+
+    KeyError where there is no such module.
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        raise KeyError(f"there is no {name}")
+    space = {"__name__": name}
+    exec(compile(spec.loader.get_source(name), f"<{name}>", "exec", dont_inherit=True), space)
+    return space["EXERCISES"]
+
+
 def verdict(exercise: Exercise, answer: Any) -> str:
     """The sentence itself: compares on every case, then recognises the known wrong answers."""
-    function = callable(exercise.solution)
-    if function and not callable(answer):
-        if answer is None or answer is ...:
-            return "not attempted"
-        return f"a function is expected here, not {reprlib.repr(answer)}"
-    first = None
-    for i, args in enumerate(exercise.cases()):
-        right = exercise.solution(*args) if function else exercise.solution
-        try:
-            given = answer(*exercise.cases()[i]) if function else answer
-        except NotImplementedError:
-            return "not attempted"
-        except (Exception, SystemExit) as error:
-            for words, said in exercise.errors.items():
-                if words in str(error):
-                    return f"not yet: {type(error).__name__}: … {words} …: {said}"
-            return f"not yet: it stops with {type(error).__name__}: {error}{_with(exercise, args)}"
-        if i == 0 and (given is None or given is ...):
-            if not function or given is ...:
-                return "not attempted"
-            if said := _nothing_returned(answer):
-                return said
-        if first is None and not _same(given, right, exercise.atol):
-            first = f"not yet: {_difference(given, right, exercise)}{_with(exercise, args)}"
-    if first is None:
-        return "correct"
+    if answer is None or answer is ...:
+        return "not attempted"
+    if not callable(exercise.solution):
+        return _of_a_value(exercise, answer)
+    if said := _not_to_be_called(exercise, answer):
+        return said
+    given, cases = outcomes(exercise, answer, SECONDS), list(exercise.cases())
+    if any(isinstance(one.error, NotImplementedError) or one.value is ... for one in given):
+        return "not attempted"
+    if len(given) < len(cases):
+        late = _with(exercise, cases[len(given)])
+        return f"not yet: it did not come back in {SECONDS:g} seconds; does a loop never end?{late}"
+    if given[0].value is None and not given[0].error and (said := _nothing_returned(answer)):
+        return said
+    right = outcomes(exercise, exercise.solution)
+    usual = float(np.median([_size(one.value) for one in right]))
+    bad = [i for i in range(len(cases)) if not _alike(given[i], right[i], usual)]
+    changed = next((one.changed for one in given if one.changed), "")
+    copy = f"it changes its argument `{changed}`, which is the caller's: work on a copy"
+    if not bad:
+        return f"not yet: the result is right, but {copy}" if changed else "correct"
+    for one in given:
+        for words, said in exercise.errors.items():
+            if one.error and words in str(one.error):
+                return f"not yet: {type(one.error).__name__}: … {words} …: {said}"
     for message, wrong in exercise.wrong.items():
-        if _agrees(exercise, answer, wrong):
+        theirs = (_outcome(wrong, args) for args in exercise.cases())
+        if all(_alike(mine, other, usual) for mine, other in zip(given, theirs, strict=True)):
             return f"not yet: {message}"
-    return first
+    first, case = given[bad[0]], _with(exercise, cases[bad[0]])
+    what = _difference(first.value, right[bad[0]].value)
+    if all(map(_has_whole, (cases[i] for i in bad))) and not all(map(_has_whole, cases)):
+        what = f"right for floats; whole numbers are an array of integers, which cuts off: {what}"
+    if first.error:
+        what = f"it stops with {type(first.error).__name__}: {first.error}"
+    return f"not yet: {what}{case}{f'; and {copy}' if changed else ''}"
+
+
+def outcomes(exercise: Exercise, function: Callable, seconds: float = 0.0) -> list[Outcome]:
+    """What ``function`` does on each case; fewer than there are cases where ``seconds`` ran out."""
+    done, names = [], _names(exercise)
+    cases = list(zip(exercise.cases(), exercise.cases(), strict=True))  # before the clock starts
+
+    def work() -> None:
+        for args, kept in cases:
+            one = _outcome(function, args)
+            touched = [
+                name
+                for name, a, b in zip(names, args, kept, strict=True)
+                if name not in exercise.changes and not _unchanged(a, b)
+            ]
+            done.append(one._replace(changed=touched[0] if touched else ""))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _in_time(work, seconds) if seconds else work()
+    return list(done)
+
+
+def _outcome(function: Callable, args: tuple) -> Outcome:
+    """One call; whatever it raises is kept, ``SystemExit`` too: nothing stops the notebook."""
+    try:
+        with np.errstate(all="ignore"):
+            return Outcome(_snapshot(function(*args)))
+    except Stopped:
+        raise
+    except BaseException as raised:
+        return Outcome(error=raised.with_traceback(None))
+
+
+def _in_time(work: Callable[[], None], seconds: float) -> None:
+    """Run ``work``, and end it after so many seconds of the processor, or four times that by clock.
+
+    In a thread, which an exception sent to it ends: no signal, so it works under Windows and when
+    the check itself is not in the main thread. A call into C is waited for until it returns; one
+    that never does is left behind (and one that keeps the interpreter's lock can not be left).
+    """
+
+    def quiet() -> None:
+        with contextlib.suppress(Stopped):
+            work()
+
+    context, clocks = contextvars.copy_context(), (time.process_time, time.monotonic)
+    thread = threading.Thread(target=context.run, args=(quiet,), daemon=True)
+    ends = time.process_time() + seconds, time.monotonic() + 4 * seconds
+    thread.start()
+    try:
+        while thread.is_alive() and all(c() < end for c, end in zip(clocks, ends, strict=True)):
+            thread.join(0.02)
+    finally:  # also where the learner interrupts the kernel
+        for _ in range(20):
+            if not thread.is_alive():
+                break
+            number = ctypes.c_ulong(thread.ident)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(Stopped))
+            thread.join(0.05)
+
+
+def _not_to_be_called(exercise: Exercise, answer: Any) -> str:
+    """What is said of an answer that is no function, or none of these arguments; else ""."""
+    if isinstance(answer, type):
+        return f"not yet: {answer.__name__} is a class; a function is expected here"
+    if not callable(answer):
+        return f"not yet: a function is expected here, not {reprlib.repr(answer)}"
+    names = _names(exercise)
+    try:
+        inspect.signature(answer).bind(*names)
+    except ValueError:  # some built-in functions do not tell
+        return ""
+    except TypeError:
+        s = "s" if len(names) > 1 else ""
+        return f"not yet: the function must take {len(names)} argument{s}: {', '.join(names)}"
+    return ""
+
+
+def _of_a_value(exercise: Exercise, answer: Any) -> str:
+    right = exercise.solution
+    if _same(answer, right):
+        return "correct"
+    if _same(answer, [right]) or _same(answer, [[right]]):
+        return "not yet: the number is right; give it alone, not in a list or an array"
+    for message, wrong in exercise.wrong.items():
+        if _same(answer, wrong):
+            return f"not yet: {message}"
+    if _rounded(answer, right):
+        return f"not yet: {_show(answer, 12)} is right so far, but not exact: give the formula"
+    digits = 4 if _show(answer) != _show(right) else 12
+    return f"not yet: {_kind(answer) or _show(answer, digits)} is not it; the hints help"
+
+
+def _rounded(given: Any, right: Any) -> bool:
+    """Whether each number is the right one, rounded or cut after two digits or more."""
+    try:
+        given, right = _plain(given), _plain(right)
+        if given.shape != right.shape:
+            return False
+        for mine, full in zip(given.flat, right.flat, strict=True):
+            parts = Decimal(repr(float(mine))).normalize().as_tuple()
+            near = _same(mine, full) or abs(mine - full) < 10.0**parts.exponent
+            if not near or (len(parts.digits) < 2 and not _same(mine, full)):
+                return False
+        return True
+    except Exception:  # a learner may give anything
+        return False
 
 
 def _nothing_returned(answer: Any) -> str:
@@ -142,49 +310,108 @@ def _returns(body: Sequence[ast.AST]) -> bool:
     )
 
 
-def _difference(given: Any, right: Any, exercise: Exercise) -> str:
-    """In words; the right value is shown for a function, where it is one case among many."""
-    if not callable(exercise.solution):
-        if _show(given) == _show(right):
-            return f"{_show(given)} is right so far, but not exact: give a formula, not its digits"
-        if _same(given, [right], exercise.atol) or _same(given, [[right]], exercise.atol):
-            return "the number is right; give it alone, not in a list or an array"
-        return f"{_show(given)} is not it; the hints help"
+def _has_whole(args: tuple) -> bool:
+    """Whether an argument is an array of an integer type: ``zeros_like`` makes another one."""
+    return any(isinstance(a, np.ndarray) and a.dtype.kind in "iu" for a in args)
+
+
+def _difference(given: Any, right: Any) -> str:
+    """In words, for a function: one case among many, so that the right value may be shown."""
     try:
         mine, shape = _plain(given).shape, _plain(right).shape
     except Exception:
         mine = shape = ()
     if mine != shape:
         return f"the result has shape {mine}, expected {shape}"
+    if words := _kind(given):
+        return f"it gives {words}, expected {_show(right)}"
     digits = 4 if _show(given) != _show(right) else 12
     return f"it gives {_show(given, digits)}, expected {_show(right, digits)}"
 
 
-def _agrees(exercise: Exercise, answer: Any, wrong: Any) -> bool:
-    if not callable(exercise.solution):
-        return _same(answer, wrong, exercise.atol)
-    pairs = zip(exercise.cases(), exercise.cases(), strict=True)
-    return all(_same(answer(*mine), wrong(*theirs), exercise.atol) for mine, theirs in pairs)
+def _kind(given: Any) -> str:
+    """What is no number, in words, and what to do; "" for what may be one."""
+    if isinstance(given, str | bytes):
+        return f"{reprlib.repr(given)} (that is text: no quotes)"
+    if isinstance(given, type):
+        return f"the class {given.__name__}"
+    if isinstance(given, Iterator):
+        return f"a {type(given).__name__} (put list(…) around it)"
+    if inspect.iscoroutine(given):
+        return "a coroutine (write `def`, not `async def`)"
+    return "a function (call it)" if callable(given) else ""
 
 
-def _same(a: Any, b: Any, atol: float) -> bool:
+def _alike(a: Outcome, b: Outcome, usual: float) -> bool:
+    """The same, or both an error; below ``RTOL`` of what is ``usual`` nothing is told apart."""
+    if a.error is not None or b.error is not None:
+        return a.error is not None and b.error is not None
+    return _same(a.value, b.value, max(_size(b.value), usual))
+
+
+def _size(x: Any) -> float:
+    """The largest entry, infinities left out."""
+    try:
+        plain = abs(_plain(x))
+    except Exception:
+        return 0.0
+    return float(plain[np.isfinite(plain)].max(initial=0.0))
+
+
+def _same(a: Any, b: Any, size: float | None = None) -> bool:
+    """Equal but for ``RTOL`` times ``size``, by default that of ``b``."""
     if a is None or b is None:
         return a is b
     try:
-        single = "float32" in str(getattr(a, "dtype", ""))
-        a, b, rtol = _plain(a), _plain(b), 1e-5 if single else 1e-9
-        return a.shape == b.shape and bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
+        if _is_flag(a) and not _is_flag(b):  # True is not 1
+            return False
+        a, b = _plain(a), _plain(b)
+        if a.shape != b.shape:
+            return False
+        bound = RTOL * (_size(b) if size is None else size)
+        with np.errstate(all="ignore"):
+            close = (a == b) | (abs(a - b) <= bound) | (np.isnan(a) & np.isnan(b))
+        return bool(close.all())
     except Exception:  # a learner may give anything
         return False
 
 
+def _is_flag(x: Any) -> bool:
+    return isinstance(x, bool) or str(getattr(x, "dtype", "")) in ("bool", "torch.bool")
+
+
 def _plain(x: Any) -> np.ndarray:
+    if isinstance(x, list | tuple):  # of numbers, arrays, tensors
+        x = [_plain(entry) for entry in x]
     return guards.reals("the answer", x)
+
+
+def _snapshot(x: Any) -> Any:
+    """As an array of its own, where that is possible; what was True or False stays so."""
+    if inspect.iscoroutine(x):
+        x.close()  # or Python warns that nobody waited for it
+    try:
+        return _plain(x) != 0 if _is_flag(x) else _plain(x)
+    except Exception:
+        return x
+
+
+def _unchanged(a: Any, b: Any) -> bool:
+    """Whether an argument is still what it was: ``b`` is a fresh one like it."""
+    if isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_unchanged, a, b))
+    if hasattr(b, "detach"):
+        a, b = a.detach().numpy(), b.detach().numpy()
+    if isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b)
+    return callable(b) or a == b
 
 
 def _show(x: Any, digits: int = 4) -> str:
     try:
-        return np.array2string(_plain(x), precision=digits, threshold=12).replace("\n", "")
+        whole = isinstance(x, np.ndarray) and x.dtype.kind in "iu"
+        array = x if whole else _plain(x)
+        return np.array2string(array, precision=digits, threshold=12).replace("\n", "")
     except Exception:
         return reprlib.repr(x)
 
@@ -192,5 +419,10 @@ def _show(x: Any, digits: int = 4) -> str:
 def _with(exercise: Exercise, args: tuple) -> str:
     if not args:
         return ""
-    names = inspect.signature(exercise.solution).parameters
-    return ", for " + ", ".join(f"{n} = {_show(a)}" for n, a in zip(names, args, strict=False))
+    shown = (f"{n} = {_show(a)}" for n, a in zip(_names(exercise), args, strict=True))
+    return ", for " + ", ".join(shown)
+
+
+def _names(exercise: Exercise) -> list[str]:
+    """Of the arguments that an answer is called with."""
+    return list(inspect.signature(exercise.solution).parameters)[: len(exercise.edges()[0])]

@@ -5,9 +5,11 @@ import inspect
 import pkgutil
 import re
 import sys
+import threading
+import time
+import traceback
 from fractions import Fraction
 from functools import partial
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ def normalise(weights, power):
 
 FUNCTION = Exercise(
     solution=normalise,
-    cases=lambda: [(np.array([1.0, 3.0]), 1), (np.array([1.0, 2.0, 5.0]), 2)],
+    edges=lambda: [(np.array([1.0, 3.0]), 1), (np.array([1.0, 2.0, 5.0]), 2)],
     wrong={
         "divide by the sum": lambda weights, power: weights**power,
         "the power is missing": lambda weights, power: weights / weights.sum(),
@@ -45,6 +47,10 @@ def in_place(weights, power):
     weights **= power
     weights /= weights.sum()
     return weights
+
+
+def in_place_of_a_copy(weights, power):
+    return in_place(weights.copy(), power)
 
 
 def spoils_its_input(weights, power):
@@ -93,7 +99,10 @@ def test_an_untouched_value_is_not_attempted(stub):
     "right",
     [
         normalise,
-        in_place,
+        in_place_of_a_copy,
+        lambda w, p: list(normalise(np.float32(w), p)),
+        lambda w, p: list(torch.tensor(normalise(w, p))),
+        lambda w, p: tuple(torch.tensor(normalise(w, p)).float()),
         lambda w, p: normalise(w, p).tolist(),
         lambda w, p: torch.tensor(normalise(w, p), requires_grad=True),
         lambda w, p: normalise(w, p) + 1e-12,
@@ -137,23 +146,63 @@ def test_a_forgotten_return_in_one_branch_is_shown_as_none():
     assert verdict(FUNCTION, second_case_only).startswith("not yet: it gives None, expected")
 
 
-def test_input_spoilt_by_the_answer_is_shown_as_it_was():
-    assert verdict(FUNCTION, spoils_its_input).endswith("for weights = [1. 3.], power = 1.")
+COPY = "it changes its argument `weights`, which is the caller's: work on a copy"
+
+
+def test_an_answer_that_changes_its_input_is_told_so_and_shown_it_as_it_was():
+    assert verdict(FUNCTION, in_place) == f"not yet: the result is right, but {COPY}"
+    told = verdict(FUNCTION, spoils_its_input)
+    assert told.endswith(f"for weights = [1. 3.], power = 1.; and {COPY}")
+    assert verdict(FUNCTION._replace(changes=["weights"]), in_place) == "correct"
+
+
+def test_a_list_and_a_tensor_that_are_changed_are_seen():
+    for first in ([1.0, 3.0], torch.tensor([1.0, 3.0])):
+        twice = Exercise(
+            solution=lambda x: x[0] + x[1],
+            wrong={},
+            edges=lambda first=first: [(first.copy() if isinstance(first, list) else first + 0,)],
+        )
+        assert verdict(twice, lambda x: x[0] + x[1]) == "correct"
+        assert "it changes its argument `x`" in verdict(twice, adds_up_in_place)
+
+
+def adds_up_in_place(x):
+    x[0] += x[1]
+    return x[0]
+
+
+def test_whole_numbers_that_are_cut_off_are_told_from_a_wrong_formula():
+    def halves(x):
+        out = np.zeros_like(x)
+        out[:] = x / 2
+        return out
+
+    half = Exercise(
+        solution=lambda x: x / 2, wrong={}, edges=lambda: [(np.array([1.0]),), (np.array([3]),)]
+    )
+    assert verdict(half, halves).startswith("not yet: right for floats; whole numbers are ")
+    assert "whole numbers" not in verdict(half, lambda x: x / 3)
 
 
 @pytest.mark.parametrize(
     ("answer", "part"),
     [
         (lambda w, p: 1 / 0, "it stops with ZeroDivisionError: division by zero, for weights ="),
-        (lambda w: w, "it stops with TypeError"),
+        (lambda w: w, "the function must take 2 arguments: weights, power"),
+        (lambda w, p: (x for x in w), "it gives a generator (put list(…) around it), expected"),
+        (lambda w, p: map(abs, w), "it gives a map (put list(…) around it), expected"),
+        (lambda w, p: normalise, "it gives a function (call it), expected"),
+        (lambda w, p: Rude, "it gives the class Rude, expected"),
+        (Rude, "Rude is a class; a function is expected here"),
         (lambda w, p: w * np.nan, "it gives [nan nan]"),
         (lambda w, p: normalise(w, p)[None], "the result has shape (1, 2), expected (2,)"),
         (lambda w, p: normalise(w, p)[0], "the result has shape (), expected (2,)"),
-        (lambda w, p: "0.25", "it gives '0.25'"),
+        (lambda w, p: "0.25", "it gives '0.25' (that is text: no quotes), expected"),
         (lambda w, p: {"a": 1}, "it gives {'a': 1}"),
         (lambda w, p: [w, [1.0]], "it gives [array"),
         (lambda w, p: 10**400, "it gives 1000"),
-        (lambda w, p: list(torch.tensor(w, requires_grad=True)), "it gives [tensor"),
+        (lambda w, p: list(torch.tensor(w, requires_grad=True)), "it gives [1. 3.], expected"),
         (lambda w, p: Rude(), "it gives <Rude instance"),
         (0.25, "a function is expected here, not 0.25"),
     ],
@@ -165,11 +214,13 @@ def test_whatever_a_function_does_the_check_says_a_sentence(answer, part):
 @pytest.mark.parametrize(
     ("answer", "part"),
     [
-        ("0.375", "'0.375' is not it"),
+        ("0.375", "'0.375' (that is text: no quotes) is not it"),
+        (Rude, "the class Rude is not it"),
+        ((x for x in [0.375]), "a generator (put list(…) around it) is not it"),
         ([0.5], "[0.5] is not it"),
         (float("nan"), "nan is not it"),
         (1j, "1j is not it"),
-        (normalise, "<function"),
+        (normalise, "a function (call it) is not it"),
         (Rude(), "<Rude instance"),
     ],
 )
@@ -182,9 +233,8 @@ def test_whatever_a_value_is_the_check_says_a_sentence(answer, part):
 
 @pytest.fixture
 def nb77(monkeypatch):
-    module = ModuleType("coursekit.exercises.nb77")
-    module.EXERCISES = {"77.1": VALUE, "77.2": FUNCTION}
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    known, of = {"77.1": VALUE, "77.2": FUNCTION}, checks.exercises
+    monkeypatch.setattr(checks, "exercises", lambda name: known if "77" in name else of(name))
 
 
 def test_a_check_prints_tag_and_verdict(nb77, capsys):
@@ -204,10 +254,89 @@ def test_an_unknown_tag_lists_the_known_ones(nb77, capsys):
     assert "known: 77.1, 77.2" in capsys.readouterr().out
 
 
-def test_an_answer_that_stops_only_when_asked_again_is_a_sentence(nb77, capsys):
-    calls = iter([np.array([9.0]), np.array([9.0])])
-    checks.check("77.2", lambda weights, power: next(calls))
-    assert capsys.readouterr().out.startswith("exercise 77.2: ")
+def test_an_answer_is_asked_once_for_each_case():
+    asked = []
+    exercise = FUNCTION._replace(draw=lambda rng: (rng.uniform(1, 2, 3), 2))
+    assert verdict(exercise, lambda w, p: asked.append(0) or w).startswith("not yet")
+    assert len(asked) == len(exercise.edges()) + checks.DRAWN
+
+
+def test_random_cases_are_the_same_ones_at_every_call():
+    exercise = FUNCTION._replace(draw=lambda rng: (rng.uniform(1, 2, 3), 2))
+    first, again = ([w for w, _ in exercise.cases()] for _ in range(2))
+    assert checks.DRAWN >= 30
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert len({w[0] for w in first[2:]}) == checks.DRAWN
+    assert verdict(exercise, lambda w, p: normalise(w, p) if len(w) < 3 else w) != "correct"
+
+
+# Stopped
+
+
+def forever(weights, power):
+    while True:
+        pass
+
+
+def sleeps(weights, power):
+    time.sleep(2)
+
+
+@pytest.mark.parametrize("answer", [forever, sleeps])
+def test_an_answer_that_does_not_come_back_is_stopped_with_a_sentence(answer, monkeypatch):
+    monkeypatch.setattr(checks, "SECONDS", 0.2)
+    told = verdict(FUNCTION, answer)
+    assert told == (
+        "not yet: it did not come back in 0.2 seconds; does a loop never end?, "
+        "for weights = [1. 3.], power = 1."
+    )
+
+
+def test_a_stopped_answer_uses_the_processor_no_longer(monkeypatch):
+    monkeypatch.setattr(checks, "SECONDS", 0.2)
+    before = set(threading.enumerate())
+    verdict(FUNCTION, forever)
+    assert set(threading.enumerate()) <= before
+
+
+def test_the_case_that_never_ends_is_the_one_that_is_shown(monkeypatch):
+    monkeypatch.setattr(checks, "SECONDS", 0.2)
+    told = verdict(FUNCTION, lambda w, p: normalise(w, p) if p == 1 else forever(w, p))
+    assert told.endswith("for weights = [1. 2. 5.], power = 2.")
+
+
+def test_a_check_works_outside_of_the_main_thread_and_asks_for_no_signal(monkeypatch):
+    monkeypatch.setattr(checks, "SECONDS", 0.2)
+    said = []
+    thread = threading.Thread(target=lambda: said.append(verdict(FUNCTION, forever)))
+    thread.start()
+    thread.join()
+    assert "did not come back" in said[0]
+    assert "signal" not in {name for name in vars(checks) if not name.startswith("_")}
+
+
+# Nothing shows a solution
+
+
+def test_a_traceback_through_an_exercise_shows_no_line_of_it():
+    solution = checks.find("1.4").solution
+    try:
+        solution(3, None)
+    except Exception as error:
+        shown = "".join(traceback.format_exception(error))
+    assert "<coursekit.exercises.nb01>" in shown
+    assert "np.arange" not in shown
+    with pytest.raises(OSError, match="source"):
+        inspect.getsource(solution)
+    assert repr(checks.find("1.3")) == "Exercise(…)"
+
+
+def test_an_error_of_the_answer_is_a_short_sentence(capsys):
+    checks.check("1.4", lambda rewards, gamma: rewards.nothing)
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.count("\n") == 1
+    assert "AttributeError" in said.out
 
 
 # Every exercise of the course
@@ -254,7 +383,9 @@ def test_a_stub_is_not_attempted(exercise):
 @every_exercise
 def test_an_answer_that_is_no_number_is_shown_with_the_expectation(exercise):
     answer = (lambda *args: "?") if callable(exercise.solution) else "?"
-    said = "it gives '?', expected " if callable(exercise.solution) else "'?' is not it"
+    end = "expected" if callable(exercise.solution) else "is not it"
+    said = ("it gives " * callable(exercise.solution)) + "'?' (that is text: no quotes)"
+    assert end in verdict(exercise, answer)
     assert verdict(exercise, answer).startswith("not yet: " + said)
 
 
@@ -314,7 +445,7 @@ def without_source(source, name="answer"):
     ],
 )
 def test_without_a_source_only_what_was_returned_is_judged(answer):
-    takes_one = Exercise(solution=sum, wrong={}, cases=lambda: [([1.0, 2.0],)])
+    takes_one = Exercise(solution=sum, wrong={}, edges=lambda: [([1.0, 2.0],)])
     exercise = takes_one if inspect.isbuiltin(answer) else FUNCTION
     assert verdict(exercise, answer) == EITHER
 
@@ -338,26 +469,31 @@ def test_an_answer_that_leaves_python_is_a_sentence_and_the_notebook_goes_on(nb7
     assert "not yet: it stops with SystemExit: 3, for weights =" in capsys.readouterr().out
 
 
-def test_an_answer_that_leaves_python_only_when_asked_again_is_a_sentence(nb77, capsys):
-    calls = iter([np.array([9.0]), np.array([9.0])])
-    checks.check("77.2", lambda weights, power: next(calls, None) or sys.exit("enough"))
-    assert "the check itself stopped with SystemExit: enough" in capsys.readouterr().out
+def test_a_right_answer_is_right_to_single_precision():
+    assert verdict(FUNCTION, lambda w, p: normalise(w, p) * (1 + 1e-5)) != "correct"
+    assert verdict(FUNCTION, lambda w, p: normalise(w, p) * (1 + 1e-6)) == "correct"
+    assert verdict(FUNCTION, lambda w, p: np.float32(normalise(w, p))) == "correct"
+    assert verdict(FUNCTION, lambda w, p: np.float32(normalise(w, p) * 1.001)) != "correct"
 
 
-def test_a_right_answer_in_double_precision_must_be_right_to_nine_digits():
-    assert verdict(FUNCTION, lambda w, p: normalise(w, p) * (1 + 1e-6)) != "correct"
-    assert verdict(FUNCTION, lambda w, p: normalise(w, p) * (1 + 1e-11)) == "correct"
+def test_what_is_small_beside_the_usual_result_need_not_be_right_in_its_own_size():
+    cases = [(np.array([x, 0.0]),) for x in (1.0, 2.0, 3.0, 0.0)]
+    minus = Exercise(solution=lambda x: x - 1, wrong={}, edges=lambda: [*cases])
+    assert verdict(minus, lambda x: np.float32(x) - np.float32(1) + np.float32(1e-7)) == "correct"
+    tiny = Exercise(solution=lambda x: 1e-6 * x, wrong={}, edges=lambda: [*cases])
+    assert verdict(tiny, lambda x: 0 * x) != "correct"
+
+
+def test_true_is_not_one():
+    one = VALUE._replace(solution=1)
+    assert verdict(one, True) != "correct"
+    assert verdict(VALUE._replace(solution=True), np.bool_(True)) == "correct"
 
 
 def test_a_short_array_is_shown_whole():
-    twelve = Exercise(solution=np.arange, wrong={}, cases=lambda: [(12,)])
+    twelve = Exercise(solution=lambda n: np.arange(n), wrong={}, edges=lambda: [(12,)])
     shown = "[11. 10.  9.  8.  7.  6.  5.  4.  3.  2.  1.  0.]"
     assert shown in verdict(twelve, lambda n: np.arange(n)[::-1])
-
-
-def test_a_right_answer_in_single_precision_is_right():
-    assert verdict(FUNCTION, lambda w, p: np.float32(normalise(w, p))) == "correct"
-    assert verdict(FUNCTION, lambda w, p: np.float32(normalise(w, p) * 1.001)) != "correct"
 
 
 def test_a_solution_cell_is_announced_as_such(capsys):
@@ -377,7 +513,10 @@ def second_case_none(weights, power):
 def test_a_value_that_looks_right_is_told_what_it_lacks(right):
     exercise = VALUE._replace(solution=right)
     assert verdict(exercise, right) == "correct"
-    assert "right so far, but not exact" in verdict(exercise, right * (1 + 1e-7))
+    assert verdict(exercise, np.float32(right)) == "correct"
+    rounded = float(f"{right:.2g}")
+    told = f"{rounded} is right so far, but not exact: give the formula"
+    assert told in verdict(exercise, rounded)
     assert verdict(exercise, right * 1.01).endswith("is not it; the hints help")
     for wrapped in ([right], np.array([[right]]), torch.tensor([right], dtype=torch.float64)):
         assert "the number is right; give it alone" in verdict(exercise, wrapped)
@@ -386,5 +525,6 @@ def test_a_value_that_looks_right_is_told_what_it_lacks(right):
 
 
 def test_numbers_that_look_alike_are_shown_with_more_digits():
-    told = verdict(FUNCTION, lambda w, p: normalise(w, p) + 1e-7)
-    assert "it gives [0.2500001 0.7500001], expected [0.25 0.75]" in told
+    told = verdict(FUNCTION, lambda w, p: normalise(w, p) + 1e-5)
+    assert "it gives [0.25001 0.75001], expected [0.25 0.75]" in told
+    assert "0.375004 is not it" in verdict(VALUE, 0.375004)

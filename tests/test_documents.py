@@ -313,18 +313,37 @@ def test_exercises_are_islands(notebook):
     assert leaks(notebook) == set()
 
 
-def test_there_are_three_exercises_each_with_stub_check_hints_and_solution(notebook):
+KINDS = {"pencil and paper", "code", "predict, then run", "find the bug"}
+CARD = r"### Exercise (\d+\.\d+) · .+\n\*[★☆]{3} · \d+ minutes? · ([a-z, ]+)\*\n\n"
+
+
+def said_of_the_arguments(stub):
+    """The comments of a stub, lines put together that are one."""
+    comments = re.findall(r"^    # (.*)$", stub, flags=re.MULTILINE)[:-1]  # "your code here"
+    return re.sub(r"\n  +", " ", "\n".join(comments))
+
+
+def test_there_are_four_exercises_each_with_stub_check_hints_and_solution(notebook):
     number = int(notebook.path.stem[:2])
     cells = {cell.id: cell for cell in notebook.cells}
     found = [tag for tag in (f"{number}.{k}" for k in range(1, 9)) if f"ex-{tag}" in dotted(cells)]
-    assert len(found) >= 3
+    assert len(found) >= (4 if number else 3)
+    kinds = []
     for tag in found:
-        checks.find(tag)
-        stub, check, hints, solution = (
-            cells[f"ex-{tag.replace('.', '-')}-{part}"]
-            for part in ("stub", "check", "hints", "solution")
+        exercise = checks.find(tag)
+        card, stub, check, hints, solution = (
+            cells[f"ex-{tag.replace('.', '-')}{part}"]
+            for part in ("", "-stub", "-check", "-hints", "-solution")
         )
-        assert "<details>" in hints.source
+        shown = re.match(CARD, card.source)
+        assert shown, f"{tag}: title, then difficulty, minutes and kind: {card.source[:120]}"
+        assert shown[1] == tag
+        kinds.append(shown[2])
+        assert re.findall(r"<summary>(.*?)</summary>", hints.source) == [
+            f"Hint {k}" for k in (1, 2, 3)
+        ]
+        if callable(exercise.solution):
+            assert said_of_the_arguments(stub.source) == exercise.takes
         assert f'checks.check("{tag}", ' in check.source
         assert "not attempted" in check.outputs[0].text
         assert f'checks.check("{tag}", ' in solution.source
@@ -332,6 +351,8 @@ def test_there_are_three_exercises_each_with_stub_check_hints_and_solution(noteb
         assert solution.metadata.tags == ["solution"]
         assert solution.metadata.jupyter.source_hidden
         assert stub.metadata.tags == check.metadata.tags == ["exercise"]
+    assert set(kinds) <= KINDS
+    assert len(set(kinds)) >= 2
 
 
 def dotted(cells):

@@ -1,256 +1,204 @@
-"""What the exercises of 00 to 04 call right and wrong, against answers written out once more.
+"""What each exercise calls right and wrong, against answers written as learners write them.
 
-``test_checks`` asks each exercise about itself; here nothing is taken from the exercise.
+``test_checks`` asks the checks themselves; nothing here is taken from an exercise but its cases.
 """
 
+import importlib
 import math
 
 import numpy as np
 import pytest
 import torch
+from answers import first, second, third
 
 from coursekit import checks
 
-# In the order of the exercise: a right answer, and for each thing that is said a wrong one.
-
-
-def loop(answer):
-    """A function of one episode's lists, made from one that gives the entry at t."""
-    return lambda *args: np.array([answer(t, *args) for t in range(len(args[0]))])
-
-
-def discounted(rewards, gamma):
-    return sum(gamma**k * r for k, r in enumerate(rewards))
-
-
-def exponentials(logits):
-    return [math.exp(x - max(logits)) for x in logits]
-
-
-def overflowing(logits):
-    with np.errstate(all="ignore"):
-        return np.exp(logits) / sum(np.exp(logits))
-
-
-def squares(pi, a):
-    return sum((float(a == b) - p) ** 2 for b, p in enumerate(pi))
-
-
-def best(pi, values):
-    weights = [p * squares(pi, a) for a, p in enumerate(pi)]
-    return sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-
-
-def grad(clear, pick):
-    """What ``.grad`` holds after backward on what is picked from the losses of the steps."""
-
-    def answer(step_losses, theta):
-        theta.grad = None if clear else theta.grad
-        for loss in pick(step_losses):
-            loss.backward()
-        return theta.grad
-
-    return answer
-
-
-def cleared(clear):
-    """As above for all steps, cleared after each of them."""
-
-    def answer(step_losses, theta):
-        for loss in step_losses:
-            loss.backward()
-            clear(theta)
-        return theta.grad
-
-    return answer
-
-
-def after_a_step(steps, theta, rate):
-    """θ − rate · θ Σ c_t, for losses c_t Σ θ², without a backward pass."""
-    total = sum(s.item() for s in steps) / (theta**2).sum().item()
-    return theta.detach() * (1 - rate * total)
-
-
-ANSWERS = {
-    "0.1": (4, {"x itself": 0.25, "log x, not": math.log(0.25), "derivative of 1/x": -16}),
-    "0.2": (
-        0.2 * 10 - 0.8 * 1,
-        {"payment is missing": 0.2 * 10, "equally likely": (10 - 1) / 2, "sign of": 2 + 0.8}
-        | {"weigh each outcome": 10 - 1},
-    ),
-    "0.3": (
-        loop(lambda t, r: sum(r[t:])),
-        {
-            "from the start": loop(lambda t, r: sum(r[: t + 1])),
-            "order is reversed": loop(lambda t, r: sum(r[len(r) - 1 - t :])),
-            "the total": loop(lambda t, r: sum(r)),
-            "its own reward": loop(lambda t, r: sum(r[t + 1 :])),
-        },
-    ),
-    "1.1": (
-        lambda x: [e / sum(exponentials(x)) for e in exponentials(x)],
-        {
-            "overflows": overflowing,
-            "do not add to 1": exponentials,
-            "exponentiate first": lambda x: [a / sum(x) for a in x],
-            "logarithm of the softmax": lambda x: [
-                a - max(x) - math.log(sum(exponentials(x))) for a in x
-            ],
-        },
-    ),
-    "1.2": (
-        loop(lambda t, r, gamma: discounted(r[t:], gamma)),
-        {
-            "start of the episode": loop(lambda t, r, gamma: discounted(r[: len(r) - t], gamma)),
-            "same reward": loop(lambda t, r, gamma: discounted([r[t]] * (len(r) - t), gamma)),
-            "γ is missing": loop(lambda t, r, gamma: sum(r[t:])),
-            "counts from time 0": loop(lambda t, r, gamma: gamma**t * discounted(r[t:], gamma)),
-            "gathered so far": loop(lambda t, r, gamma: sum(r[: t + 1])),
-            "the whole return": loop(lambda t, r, gamma: discounted(r, gamma)),
-        },
-    ),
-    "1.3": (
-        # over the bridge at the first try, 3/8, or at the second
-        -1 + 4 * (3 / 8 + 5 / 8 * 3 / 8),
-        {
-            "toll is missing": 4 * (3 / 8 + 5 / 8 * 3 / 8),
-            "uniform policy": (1 + (-1 + 4 * (3 / 8 + 5 / 8 * 3 / 8))) / 2,
-            "only one step": -1 + 4 * 3 / 8,
-            "can not both": -1 + 4 * (3 / 8 + 3 / 8),
-        },
-    ),
-    "2.1": (
-        lambda pi, a: [float(a == b) - p for b, p in enumerate(pi)],
-        {
-            "sign is reversed": lambda pi, a: [p - float(a == b) for b, p in enumerate(pi)],
-            "with respect to the probabilities": lambda pi, a: [
-                float(a == b) / p for b, p in enumerate(pi)
-            ],
-            "not ∇ log π": lambda pi, a: [pi[a] * (float(a == b) - p) for b, p in enumerate(pi)],
-            "one-hot vector alone": lambda pi, a: [float(a == b) for b in range(len(pi))],
-        },
-    ),
-    "2.2": (
-        loop(lambda t, logp, r, gamma: -logp[t] * discounted(r[t:], gamma)),
-        {
-            "sign is reversed": loop(lambda t, logp, r, g: logp[t] * discounted(r[t:], g)),
-            "not those of the start": loop(
-                lambda t, logp, r, g: -logp[t] * discounted(r[: len(r) - t], g)
-            ),
-            "whole return": loop(lambda t, logp, r, g: -logp[t] * discounted(r, g)),
-            "future is missing": loop(lambda t, logp, r, g: -logp[t] * r[t]),
-            "γ is missing": loop(lambda t, logp, r, g: -logp[t] * sum(r[t:])),
-            "γ^t in front": loop(lambda t, logp, r, g: -logp[t] * g**t * discounted(r[t:], g)),
-            "logarithm is undone": loop(
-                lambda t, logp, r, g: -math.exp(logp[t]) * discounted(r[t:], g)
-            ),
-            "reduced to one number": lambda logp, r, g: sum(
-                -logp[t] * discounted(r[t:], g) for t in range(len(r))
-            ),
-        },
-    ),
-    "2.3": (
-        best,
-        {
-            "mean value J": lambda pi, values: sum(p * v for p, v in zip(pi, values, strict=True)),
-            "lack π": lambda pi, values: (
-                sum(squares(pi, a) * v for a, v in enumerate(values))
-                / sum(squares(pi, a) for a in range(len(pi)))
-            ),
-            "plain average": lambda pi, values: sum(values) / len(values),
-        },
-    ),
-    "3.1": (
-        # the losses are c_t θ², so the gradient is 2 θ Σ c_t
-        lambda steps, theta: 2 * theta * sum(s.item() for s in steps) / (theta**2).sum(),
-        {
-            "last step": grad(True, lambda steps: steps[-1:]),
-            "from before": grad(False, lambda steps: steps),
-            "number of steps": grad(True, lambda steps: [torch.stack(steps).mean()]),
-            ".grad is None": cleared(lambda theta: setattr(theta, "grad", None)),
-            ".grad is zero": cleared(lambda theta: theta.grad.zero_()),
-        },
-    ),
-    "3.2": (2 + 3 + 2.5, {"first call": 2 + 3, "second call alone": 2.5, "half the": 2 * (2 + 3)}),
-    "3.3": (
-        lambda means, counts: np.average(means, weights=counts),
-        {
-            "mean of the means": lambda means, counts: sum(means) / len(means),
-            "as if they were sums": lambda means, counts: sum(means) / sum(counts),
-            "sum over all": lambda means, counts: means @ counts,
-            "number of pieces": lambda means, counts: means @ counts / len(means),
-        },
-    ),
-    "3.4": (
-        # the losses are c_t Σ θ², so the gradient is 2 θ Σ c_t
-        lambda steps, theta, lr: after_a_step(steps, theta, lr * 2),
-        {
-            "the other way": lambda steps, theta, lr: after_a_step(steps, theta, -lr * 2),
-            "from before": lambda steps, theta, lr: after_a_step(steps, theta, lr * 2) - 50 * lr,
-            "last step": lambda steps, theta, lr: after_a_step(steps[-1:], theta, lr * 2),
-            "number of steps": lambda steps, theta, lr: after_a_step(
-                steps, theta, lr * 2 / len(steps)
-            ),
-            "return θ after": lambda steps, theta, lr: (
-                theta - after_a_step(steps, theta, 2)
-            ).detach(),
-        },
-    ),
-    "4.1": (
-        lambda alpha, lengths: [alpha / n for n in lengths],
-        {
-            "upside down": lambda alpha, lengths: [alpha * n for n in lengths],
-            "rate that was set": lambda alpha, lengths: [alpha] * len(lengths),
-            "not by the average": lambda alpha, lengths: [alpha / np.mean(lengths)] * len(lengths),
-            "one rate for all": lambda alpha, lengths: alpha / np.mean(lengths),
-        },
-    ),
-    "4.2": (
-        lambda x, mask: np.mean([row[real].mean() for row, real in zip(x, mask, strict=True)]),
-        {
-            "over all steps": lambda x, mask: x[mask].mean(),
-            "padding is counted": lambda x, mask: x.sum() / x.size,
-            "sum over steps": lambda x, mask: x[mask].sum() / len(x),
-            "added over the episodes": lambda x, mask: sum(
-                row[real].mean() for row, real in zip(x, mask, strict=True)
-            ),
-            "not yet averaged": lambda x, mask: [
-                row[real].mean() for row, real in zip(x, mask, strict=True)
-            ],
-        },
-    ),
-    "4.3": (
-        1e-8 * 1000,
-        {"other way round": 1e-8 / 1000, "the old ε": 1e-8, "of a million": 1e-8 * 1000**2},
-    ),
-}
+ANSWERS = first.ANSWERS | second.ANSWERS | third.ANSWERS
+MODULES = [importlib.import_module(f"coursekit.exercises.nb{k:02d}") for k in range(15)]
+ALL = {tag: ex for module in MODULES for tag, ex in module.EXERCISES.items()}
+FUNCTIONS = [tag for tag, exercise in ALL.items() if callable(exercise.solution)]
+VALUES = [tag for tag in ALL if tag not in FUNCTIONS]
+QUIZ = [tag for tag in VALUES if len(tag.split(".")[1]) > 1]
+every_tag = pytest.mark.parametrize("tag", ALL)
+every_function = pytest.mark.parametrize("tag", FUNCTIONS)
+every_value = pytest.mark.parametrize("tag", VALUES)
 
 
 def said(tag, answer):
-    return checks.verdict(checks.find(tag), answer)
+    return checks.verdict(ALL[tag], answer)
 
 
-@pytest.mark.parametrize("tag", ANSWERS)
-def test_an_answer_written_out_once_more_is_correct(tag):
-    assert said(tag, ANSWERS[tag][0]) == "correct"
+# Right forms: at least three of one's own for a function, and three that are made
 
 
-@pytest.mark.parametrize("tag", ANSWERS)
-def test_each_mistake_is_told_what_it_is(tag):
-    for about, wrong in ANSWERS[tag][1].items():
-        assert about in said(tag, wrong)
+def single(x):
+    """In single precision, of whatever kind."""
+    if isinstance(x, list):
+        return [single(entry) for entry in x]
+    if isinstance(x, torch.Tensor):
+        return x
+    floats = isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
+    return np.float32(x) if floats else x
+
+
+def made(solution):
+    """The solution in single precision, as lists of Python's and of NumPy's numbers, as tensors."""
+
+    def plain(*args):
+        x = solution(*args)
+        return np.array(x.detach() if isinstance(x, torch.Tensor) else x)
+
+    return [
+        lambda *args: np.float32(plain(*map(single, args))),
+        lambda *args: plain(*args).tolist(),
+        lambda *args: torch.tensor(plain(*args)),
+        lambda *args: list(x.astype(np.float32)) if (x := plain(*args)).ndim == 1 else x,
+    ]
+
+
+@every_function
+def test_right_forms_are_correct(tag):
+    own = ANSWERS[tag][0]
+    assert len(own) >= 3
+    makes = made(ALL[tag].solution) if tag != "12.5" else []  # whose weights are right to 1e-9
+    for answer in [*own, *makes]:
+        assert said(tag, answer) == "correct"
+
+
+@every_value
+def test_right_forms_of_a_value_are_correct(tag):
+    right = ALL[tag].solution
+    for form in (np.array, np.float32, torch.tensor, lambda x: torch.tensor(x).float()):
+        assert said(tag, form(right)) == "correct"
+    assert said(tag, tuple(right) if isinstance(right, tuple) else float(right)) == "correct"
+
+
+# Wrong forms: at least six, each told what it is where the exercise knows it
+
+
+@every_function
+def test_wrong_forms_are_told_what_they_are(tag):
+    wrong = ANSWERS[tag][1]
+    assert len(wrong) >= 6
+    for about, answer in wrong.items():
+        told = said(tag, answer)
+        assert told.startswith("not yet: "), (about, told)
+        assert about.startswith("~") or about in told, (about, told)
+
+
+@every_value
+def test_wrong_values_are_refused(tag):
+    right = np.array(ALL[tag].solution, float)
+    forms = [right + 1, -right, 2 * right, right * 1.001, right / 10, right + 1e-4 * abs(right)]
+    for wrong in [*ALL[tag].wrong.values(), *forms]:
         assert said(tag, wrong).startswith("not yet: ")
+
+
+@every_value
+def test_a_rounded_value_is_told_that_it_is_rounded(tag):
+    right = ALL[tag].solution
+    rounded = 0 if isinstance(right, tuple) else float(f"{right:.3g}")
+    if rounded and abs(rounded / right - 1) > 1e-5:
+        known = any(rounded == wrong for wrong in ALL[tag].wrong.values())
+        assert known or "right so far, but not exact" in said(tag, rounded)
 
 
 def test_a_small_answer_must_be_right_in_its_own_size():
     assert said("4.3", 1.00005e-5) != "correct"
 
 
-@pytest.mark.parametrize("number", range(5))
-def test_nothing_that_an_exercise_says_is_left_out_here(number):
-    module = checks.importlib.import_module(f"coursekit.exercises.nb{number:02d}")
-    asked = {tag: len(ANSWERS[tag][1]) for tag in ANSWERS if tag[0] == str(number)}
-    assert asked == {tag: len(exercise.wrong) for tag, exercise in module.EXERCISES.items()}
+# Whatever is given, there is a sentence
+
+
+class Thing:
+    """Neither a number nor a function."""
+
+
+def raises(*args):
+    raise KeyError("nothing here")
+
+
+def gives(value):
+    return lambda *args: value
+
+
+ABSURD = {
+    "none": (None, "not attempted"),
+    "ellipsis": (..., "not attempted"),
+    "text": ("0.5", "0.5"),
+    "a class": (Thing, "class"),
+    "a thing": (Thing(), ""),
+    "a generator": ((x for x in "ab"), ""),
+    "raises": (raises, ""),
+    "leaves": (lambda *args: exit(), ""),
+    "gives text": (gives("0.5"), ""),
+    "gives a class": (gives(Thing), ""),
+    "gives a dict": (gives({"a": 1}), ""),
+    "gives itself": (lambda *args: raises, ""),
+    "gives a generator": (lambda *args: (x for x in args), ""),
+    "gives nan": (gives(float("nan")), ""),
+    "gives its input": (lambda *args: args, ""),
+    "no arguments": (lambda: 1, ""),
+    "a number": (math.pi, ""),
+    "a complex number": (1j, ""),
+}
+
+
+@pytest.mark.parametrize("tag", sorted(set(ALL) - set(QUIZ)))
+def test_whatever_is_given_there_is_a_sentence(tag):
+    for name, (answer, words) in ABSURD.items():
+        told = said(tag, answer)
+        assert told == "not attempted" or told.startswith("not yet: "), (name, told)
+        assert words in told, (name, told)
+    if tag in FUNCTIONS:
+        assert "KeyError: 'nothing here'" in said(tag, raises)
+        assert "must take" in said(tag, lambda: 1)
+
+
+@pytest.mark.parametrize("tag", [*FUNCTIONS[::7], "3.4"])
+def test_a_loop_without_an_end_is_stopped(tag, monkeypatch):
+    def forever(*args):
+        while True:
+            pass
+
+    monkeypatch.setattr(checks, "SECONDS", 0.1)
+    assert "did not come back in 0.1 seconds" in said(tag, forever)
+
+
+# What an exercise declares
+
+
+@every_tag
+def test_an_exercise_says_what_it_takes_and_draws_thirty_cases(tag):
+    exercise = ALL[tag]
+    names = checks._names(exercise) if tag in FUNCTIONS else []
+    for name in names:
+        assert name in exercise.takes.replace(",", ":").replace(":", " ").split()
+    assert bool(names) == bool(exercise.takes) == bool(exercise.draw)
+    if names:
+        assert len(list(exercise.cases())) - len(exercise.edges()) >= 30
+        assert len(exercise.edges()) >= 3
+
+
+@every_function
+def test_no_solution_changes_its_input(tag):
+    assert not [one for one in checks.outcomes(ALL[tag], ALL[tag].solution) if one.changed]
+
+
+def test_cases_of_every_kind_are_among_those_of_an_exercise():
+    cases = list(ALL["1.2"].cases())
+    assert {0.0, 1.0} <= {gamma for _, gamma in cases}
+    assert {"i", "f"} == {rewards.dtype.kind for rewards, _ in cases}
+    assert 1 in {len(rewards) for rewards, _ in cases}
+    for tag in ("4.2", "9.5", "13.1", "13.2"):
+        assert any((case[0] * ~case[1]).any() for case in ALL[tag].cases()), tag
+    for tag in ("3.1", "3.4"):
+        left = [case[1].grad for case in ALL[tag].cases()]
+        assert None in left
+        assert any(x is not None and x.any() for x in left)
+    assert any(len(set(R)) < len(R) for (R,) in ALL["10.1"].cases())
+    assert {1, 2, 3, 7} <= {len(values) for (values,) in ALL["6.1"].cases()}
+    assert max(B for _, B in ALL["5.3"].cases()) >= 5
 
 
 def test_the_two_errors_that_everybody_meets_are_explained():

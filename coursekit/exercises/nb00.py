@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 
 EXERCISES = {
     "0.1": Exercise(
@@ -26,7 +27,14 @@ EXERCISES = {
     ),
     "0.3": Exercise(
         solution=lambda rewards: np.cumsum(rewards[::-1])[::-1],
-        cases=lambda: [(np.array([1.0, 2.0, 3.0]),), (np.array([0.5, -1.0, 0.0, 4.0]),)],
+        takes="rewards: array (n,), whole numbers or floats, n ≥ 1",
+        edges=lambda: [
+            (np.array([1.0, 2.0, 3.0]),),
+            (np.array([0.5, -1.0, 0.0, 4.0]),),
+            (np.array([3, 0, 2]),),
+            (np.array([7.0]),),
+        ],
+        draw=lambda rng: (draws.numbers(rng, draws.length(rng)),),
         wrong={
             "these are the sums from the start up to each position": np.cumsum,
             "the order is reversed: turn the array round once more": (

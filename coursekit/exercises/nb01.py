@@ -6,6 +6,7 @@ import numpy as np
 
 from coursekit import bugs, losses, mlp
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 
 
 def same_reward(rewards, gamma):
@@ -22,14 +23,29 @@ def discounted_from_zero(rewards, gamma):
     return np.cumsum((rewards * gamma ** np.arange(len(rewards)))[::-1])[::-1]
 
 
+def some_logits(rng):
+    x = draws.numbers(rng, draws.length(rng))
+    return (x * 300,) if rng.integers(3) == 0 else (x,)
+
+
+def discounted(rewards, gamma):
+    return (rewards * gamma ** np.arange(len(rewards))).sum()
+
+
 EXERCISES = {
     "1.1": Exercise(
         solution=mlp.softmax,
-        cases=lambda: [
+        takes="logits: array (A,), whole numbers or floats of any size, A ≥ 1",
+        edges=lambda: [
             (np.array([0.0, np.log(3.0)]),),
             (np.array([1.0, -2.0, 0.5]),),
             (np.array([1000.0, 999.0]),),
+            (np.array([1000, 0]),),
+            (np.array([-1000.0, -1001.0]),),
+            (np.array([0.0, 0.0, 3000.0]),),
+            (np.array([5.0]),),
         ],
+        draw=some_logits,
         wrong={
             "right for small logits, but exp(1000) overflows: subtract the largest logit first": (
                 naive_softmax
@@ -43,10 +59,16 @@ EXERCISES = {
     ),
     "1.2": Exercise(
         solution=losses.reward_to_go,
-        cases=lambda: [
+        takes=("rewards: array (n,), whole numbers or floats, n ≥ 1\ngamma: a number from 0 to 1"),
+        edges=lambda: [
             (np.array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95),
             (np.array([2.0, -1.0, 0.5]), 0.5),
+            (np.array([1, 2, 3]), 0.5),
+            (np.array([3.0]), 0.9),
+            (np.array([2.0, -1.0, 4.0]), 0.0),
+            (np.array([2.0, -1.0, 4.0]), 1.0),
         ],
+        draw=draws.rewards_and_gamma,
         wrong={
             "the rewards are read from the start of the episode: use rewards[t + k]": (
                 bugs.from_start
@@ -69,6 +91,28 @@ EXERCISES = {
             "this is the uniform policy's J; here the bank is left with certainty": 1.21875,
             "only one step on the bridge is counted; there are two before the night": 0.5,
             "two steps add up to less than twice the chance: they can not both succeed": 2.0,
+        },
+    ),
+    "1.4": Exercise(
+        solution=discounted,
+        takes="rewards: array (n,), whole numbers or floats, n ≥ 1\ngamma: a number from 0 to 1",
+        edges=lambda: [
+            (np.array([1.0, 0.0, 4.0]), 0.5),
+            (np.array([3, 1, 2]), 0.5),
+            (np.array([2.0]), 0.9),
+            (np.array([3.0, 1.0]), 0.0),
+            (np.array([3.0, 1.0]), 1.0),
+        ],
+        draw=draws.rewards_and_gamma,
+        wrong={
+            "that is the function as it stands: the last reward counts in full, the first least": (
+                lambda rewards, gamma: discounted(rewards[::-1], gamma)
+            ),
+            "γ is missing": lambda rewards, gamma: rewards.sum(),
+            "one γ too many: the reward of the first step is not discounted": (
+                lambda rewards, gamma: gamma * discounted(rewards, gamma)
+            ),
+            "these are the returns of all steps; G_0 alone is asked for": losses.reward_to_go,
         },
     ),
 }

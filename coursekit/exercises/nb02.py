@@ -6,6 +6,7 @@ import numpy as np
 
 from coursekit import bugs, losses
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 
 PI = np.array([0.2, 0.5, 0.3])
 
@@ -22,7 +23,26 @@ def episode():
     return [
         (np.array([-0.7, -0.2, -1.3]), np.array([1.0, 0.0, 2.0]), 0.5),
         (np.array([-0.1, -0.4, -2.0, -0.9, -0.3]), np.array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95),
+        (np.array([-0.7, -0.2, -1.3]), np.array([1, 2, 4]), 0.5),
+        (np.array([-0.7]), np.array([3.0]), 0.9),
+        (np.array([-0.7, -0.2, -1.3]), np.array([1.0, 5.0, 2.0]), 0.0),
+        (np.array([-0.7, -0.2, -1.3]), np.array([1.0, 5.0, 2.0]), 1.0),
     ]
+
+
+def some_action(rng):
+    pi = draws.chances(rng, draws.length(rng, 1, 5))
+    return pi, int(rng.integers(len(pi)))
+
+
+def some_episode(rng):
+    rewards, gamma = draws.rewards_and_gamma(rng)
+    return -(rng.integers(1, 40, len(rewards)) / 16), rewards, gamma
+
+
+def some_values(rng):
+    pi = draws.chances(rng, draws.length(rng, 2, 5))
+    return pi, draws.numbers(rng, len(pi))
 
 
 def best_baseline(pi, values):
@@ -33,7 +53,17 @@ def best_baseline(pi, values):
 EXERCISES = {
     "2.1": Exercise(
         solution=score,
-        cases=lambda: [(PI.copy(), 1), (np.array([0.7, 0.3]), 0)],
+        takes=(
+            "pi: array (A,), probabilities above 0 that add to 1\n"
+            "action: a whole number from 0 to A − 1"
+        ),
+        edges=lambda: [
+            (PI.copy(), 1),
+            (np.array([0.7, 0.3]), 0),
+            (np.array([0.25, 0.25, 0.25, 0.25]), 3),
+            (np.array([1.0]), 0),
+        ],
+        draw=some_action,
         wrong={
             "the sign is reversed: this is the gradient of −log π": lambda pi, a: -score(pi, a),
             "this is ∂ log π/∂π, with respect to the probabilities; go on to the logits": (
@@ -49,7 +79,13 @@ EXERCISES = {
     ),
     "2.2": Exercise(
         solution=step_losses,
-        cases=episode,
+        takes=(
+            "logp: array (n,), floats below 0, n ≥ 1\n"
+            "rewards: array (n,), whole numbers or floats\n"
+            "gamma: a number from 0 to 1"
+        ),
+        edges=episode,
+        draw=some_episode,
         wrong={
             "the sign is reversed: going down this loss goes down in return": (
                 lambda logp, rewards, gamma: -step_losses(logp, rewards, gamma)
@@ -79,7 +115,16 @@ EXERCISES = {
     ),
     "2.3": Exercise(
         solution=best_baseline,
-        cases=lambda: [(PI.copy(), np.array([1.0, -2.0, 0.5])), (PI.copy(), np.arange(3.0))],
+        takes=(
+            "pi: array (A,), probabilities above 0 that add to 1, A ≥ 2\n"
+            "values: array (A,), whole numbers or floats"
+        ),
+        edges=lambda: [
+            (PI.copy(), np.array([1.0, -2.0, 0.5])),
+            (PI.copy(), np.arange(3)),
+            (np.array([0.9, 0.1]), np.array([2.0, 2.0])),
+        ],
+        draw=some_values,
         wrong={
             "this is the mean value J, good but not the best: weigh by ‖z‖² as well": (
                 lambda pi, values: pi @ values
@@ -94,6 +139,17 @@ EXERCISES = {
             "a plain average of the values; actions are not drawn uniformly": (
                 lambda pi, values: values.mean()
             ),
+        },
+    ),
+    "2.4": Exercise(
+        solution=0.64,
+        wrong={
+            "that is for the first action": -0.64,
+            "that is π Q of the second action; the average J is to be subtracted from Q": 1.0,
+            "that is Q − J; the action is only taken with probability 0.2": 3.2,
+            "that is the second action's part; the first action pulls at that logit, too": 0.8,
+            "that is the derivative with respect to the probability; go on to the logit": 5.0,
+            "that is J itself": 1.8,
         },
     ),
 }

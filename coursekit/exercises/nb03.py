@@ -5,18 +5,46 @@ from __future__ import annotations
 import numpy as np
 
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
+
+
+def parameters(start, left):
+    """θ, with something left over in .grad, or nothing as at the start of a program."""
+    import torch
+
+    theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    theta.grad = None if left is None else torch.full_like(theta, left)
+    return theta
+
+
+def separate(start, c, left):
+    """Losses c_t Σ θ² + t θ_0, each with a graph of its own."""
+    theta = parameters(start, left)
+    return [c_t * (theta**2).sum() + t * theta[0] for t, c_t in enumerate(c)], theta
 
 
 def loss_lists():
-    """Losses c_t θ² (vector θ), with something left over in .grad: fresh graphs at every call."""
-    import torch
+    return [
+        separate([1.0, -2.0], (1.0, 2.0, 3.0), 100.0),
+        separate([0.5, 3.0], (2.0, -1.0, 4.0, 0.5), None),
+        separate([1.5], (2.0,), -7.0),
+        separate([1.0, 2.0, 3.0], (1.0, -1.0), 0.0),
+    ]
 
-    cases = []
-    for start, c in (([1.0, -2.0], (1.0, 2.0, 3.0)), ([0.5, 3.0], (2.0, -1.0, 4.0, 0.5))):
-        theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-        theta.grad = torch.tensor([100.0, -50.0], dtype=torch.float64)
-        cases.append(([c_t * (theta**2).sum() for c_t in c], theta))
-    return cases
+
+def drawn(rng):
+    start = draws.numbers(rng, draws.length(rng, 1, 4)).astype(float)
+    c = draws.numbers(rng, draws.length(rng, 1, 5)).astype(float)
+    return start.tolist(), c.tolist(), [None, 50.0][rng.integers(2)]
+
+
+def some_losses(rng):
+    return separate(*drawn(rng))
+
+
+def some_pieces(rng):
+    K = draws.length(rng, 1, 6)
+    return draws.numbers(rng, K), rng.integers(1, 20, K)
 
 
 def by_loop(step_losses, theta):
@@ -42,17 +70,24 @@ def with_leftovers(step_losses, theta):
     return theta.grad
 
 
-def cut_from_one_graph():
-    """Losses that share a graph, θ needed for each of them, something left over in .grad."""
+def cut(start, c, left, lr):
+    """Losses c_t Σ θ² that share a graph, θ needed for each of them."""
     import torch
 
-    cases = []
-    for start, c, lr in (([1.0, -2.0], (1.0, 2.0, 3.0), 0.1), ([0.5, 3.0, -1.0], (2.0, -1.0), 0.3)):
-        theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-        theta.grad = torch.ones_like(theta) * 50
-        factors = torch.tensor(c, dtype=torch.float64)
-        cases.append((list((factors[:, None] * theta**2).sum(1)), theta, lr))
-    return cases
+    theta, factors = parameters(start, left), torch.tensor(c, dtype=torch.float64)
+    return list((factors[:, None] * theta**2).sum(1)), theta, lr
+
+
+def cut_from_one_graph():
+    return [
+        cut([1.0, -2.0], (1.0, 2.0, 3.0), 50.0, 0.1),
+        cut([0.5, 3.0, -1.0], (2.0, -1.0), None, 0.3),
+        cut([2.0], (1.5,), -3.0, 0.5),
+    ]
+
+
+def some_cut(rng):
+    return cut(*drawn(rng), int(rng.integers(1, 20)) / 16)
 
 
 def update(step_losses, theta, lr, scale=1.0, clear=True):
@@ -69,7 +104,12 @@ def global_mean(means, counts):
 EXERCISES = {
     "3.1": Exercise(
         solution=by_loop,
-        cases=loss_lists,
+        takes=(
+            "step_losses: list of n ≥ 1 scalar tensors, each with a graph of its own\n"
+            "theta: tensor (d,) that requires a gradient; theta.grad may be None"
+        ),
+        edges=loss_lists,
+        draw=some_losses,
         wrong={
             "only the last step is left: the gradient was cleared inside the loop": last_only,
             ".grad is None: it was cleared after the last backward": cleared_at_the_end,
@@ -94,10 +134,17 @@ EXERCISES = {
     ),
     "3.3": Exercise(
         solution=global_mean,
-        cases=lambda: [
+        takes=(
+            "means: array (K,), whole numbers or floats, K ≥ 1\n"
+            "counts: array (K,), whole numbers, 1 or more"
+        ),
+        edges=lambda: [
             (np.array([2.0, 10.0]), np.array([3, 1])),
             (np.array([1.0, -2.0, 4.0]), np.array([5, 1, 2])),
+            (np.array([3, 3, 8]), np.array([1, 1, 1])),
+            (np.array([2.5]), np.array([4])),
         ],
+        draw=some_pieces,
         wrong={
             "this is the mean of the means: the lonely token counts as much as a full piece": (
                 lambda means, counts: means.mean()
@@ -115,7 +162,14 @@ EXERCISES = {
     ),
     "3.4": Exercise(
         solution=update,
-        cases=cut_from_one_graph,
+        takes=(
+            "step_losses: list of n ≥ 1 scalar tensors that share one graph\n"
+            "theta: tensor (d,) that requires a gradient; theta.grad may be None\n"
+            "lr: a number above 0"
+        ),
+        edges=cut_from_one_graph,
+        draw=some_cut,
+        changes=["theta"],
         wrong={
             "the other way: descend, θ − lr · grad": (
                 lambda losses, theta, lr: update(losses, theta, lr, scale=-1.0)

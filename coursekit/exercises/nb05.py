@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 
 
 def rest_law(law, B):
@@ -12,6 +13,12 @@ def rest_law(law, B):
     for _ in range(B - 1):
         rest = np.convolve(rest, law)
     return rest
+
+
+def some_law(rng):
+    weights = rng.integers(0, 9, draws.length(rng, 1, 5))
+    weights[-1] += 1
+    return np.append(0.0, weights / weights.sum()), draws.length(rng, 1, 6)
 
 
 EXERCISES = {
@@ -26,7 +33,14 @@ EXERCISES = {
     ),
     "5.2": Exercise(
         solution=lambda n, b: (n - b) / n,
-        cases=lambda: [(np.array([2.0, 10.0, 50.0]), 10.0), (np.array([1.0, 7.0]), 3.5)],
+        takes=("n: array (N,), whole numbers (also stored as floats), 1 or more\nb: a number"),
+        edges=lambda: [
+            (np.array([2.0, 10.0, 50.0]), 10.0),
+            (np.array([1.0, 7.0]), 3.5),
+            (np.array([1, 2, 3]), 0),
+            (np.array([4]), -2.5),
+        ],
+        draw=lambda rng: (draws.lengths(rng, draws.length(rng)), draws.number(rng) * 4),
         wrong={
             "this is the weight under the sum: divide the episode by its length": (
                 lambda n, b: n - b
@@ -40,11 +54,19 @@ EXERCISES = {
     ),
     "5.3": Exercise(
         solution=rest_law,
-        cases=lambda: [
+        takes=(
+            "law: array (K + 1,), probabilities that add to 1, law[0] = 0, K ≥ 1\n"
+            "B: a whole number, 1 or more"
+        ),
+        edges=lambda: [
             (np.array([0.0, 0.5, 0.0, 0.5]), 3),
             (np.array([0.0, 0.2, 0.3, 0.5]), 2),
             (np.array([0.0, 0.6, 0.4]), 1),
+            (np.array([0.0, 0.6, 0.4]), 4),
+            (np.array([0.0, 0.2, 0.3, 0.5]), 7),
+            (np.array([0.0, 1.0]), 5),
         ],
+        draw=some_law,
         wrong={
             "one episode too many: these are the other B - 1, without the first": (
                 lambda law, B: rest_law(law, B + 1)

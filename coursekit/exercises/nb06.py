@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit import stats
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 
 
 def running(returns, gain=lambda k: max(0.05, 1 / k), late=False):
@@ -32,16 +32,23 @@ def trimmed(values, low, high):
 
 EXERCISES = {
     "6.1": Exercise(
-        solution=lambda values: stats.interquartile_mean(values),
-        cases=lambda: [
-            (np.array([9.0, 1.0, 100.0, 4.0, 5.0, 2.0, 8.0, 6.0]),),
-            (np.array([3.0, -8.0, 40.0, 1.0, 9.0]),),
+        solution=lambda values: trimmed(values, len(values) // 4, len(values) // 4),
+        takes="values: list of n numbers, n ≥ 1",
+        edges=lambda: [
+            ([9.0, 1.0, 100.0, 4.0, 5.0, 2.0, 8.0, 6.0],),
+            ([3.0, -8.0, 40.0, 1.0, 9.0],),
+            ([5.0, 1.0, 40.0, 2.0, -7.0, 3.0, 8.0],),
+            ([4, 1, 9],),
+            ([2.0, 7.0],),
+            ([6.0],),
+            ([3.0, 3.0, 3.0, 1.0, 1.0, 90.0],),
         ],
+        draw=lambda rng: (draws.numbers(rng, draws.length(rng, 1, 17)).tolist(),),
         wrong={
             "that is the mean of all: one lucky learner moves it": np.mean,
             "that is the median: it keeps one or two values, not the middle half": np.median,
             "sort first: it is the highest and the lowest that go": (
-                lambda values: values[len(values) // 4 : len(values) - len(values) // 4].mean()
+                lambda values: np.mean(values[len(values) // 4 : len(values) - len(values) // 4])
             ),
             "drop a quarter at each end, not only the highest": (
                 lambda values: trimmed(values, 0, len(values) // 4)
@@ -50,10 +57,15 @@ EXERCISES = {
     ),
     "6.2": Exercise(
         solution=running,
-        cases=lambda: [
+        takes="returns: array (n,), whole numbers or floats, n ≥ 1",
+        edges=lambda: [
             (np.array([10.0, 20.0, 60.0, 30.0]),),
             (np.arange(1.0, 40.0) ** 1.5,),
+            (np.array([5, 1, 1, 8]),),
+            (np.array([3.0]),),
+            (np.arange(60.0) % 7 - 9,),
         ],
+        draw=lambda rng: (draws.numbers(rng, draws.length(rng, 1, 50)),),
         wrong={
             "it looks into the future: this return is part of its own baseline": (
                 lambda returns: running(returns, late=True)
@@ -68,7 +80,6 @@ EXERCISES = {
     ),
     "6.3": Exercise(
         solution=0.01,
-        atol=1e-12,
         wrong={
             "the divisor 200 is in, the missing 1/B is not": 0.08,
             "the missing 1/B is in, the divisor is not": 0.00005,
@@ -78,11 +89,14 @@ EXERCISES = {
     ),
     "6.4": Exercise(
         solution=lambda lengths: typical(lengths),
-        cases=lambda: [
+        takes="lengths: array (n,), whole numbers (also stored as floats), 1 or more",
+        edges=lambda: [
             (np.array([10.0, 20.0, 60.0, 30.0]),),
-            (np.arange(1.0, 40.0) ** 1.2,),
+            (np.arange(1, 60) ** 2 % 37 + 1,),
             (np.array([7.0]),),
+            (np.array([8, 9, 9]),),
         ],
+        draw=lambda rng: (draws.lengths(rng, draws.length(rng, 1, 50)),),
         wrong={
             "each is divided by a mean that contains its own length: that bends the direction": (
                 lambda lengths: typical(lengths, late=True)

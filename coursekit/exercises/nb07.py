@@ -6,15 +6,37 @@ import numpy as np
 
 from coursekit import mlp
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 
 
 def layers():
     rng = np.random.default_rng(71)
-    return [(rng.normal(size=(4, 3)), rng.normal(size=(4, 2))), (np.ones((2, 1)), np.ones((2, 5)))]
+    return [
+        (rng.normal(size=(4, 3)), rng.normal(size=(4, 2))),
+        (np.ones((2, 1)), np.ones((2, 5))),
+        (np.array([[1.0, -2.0]]), np.array([[3.0, 0.5]])),
+    ]
+
+
+def some_layer(rng):
+    B, into, out = (draws.length(rng, 1, 4) for _ in range(3))
+    return draws.numbers(rng, B, out).astype(float), draws.numbers(rng, B, into).astype(float)
 
 
 def steps():
-    return [(np.log([0.24, 0.365, 0.395]), 1, 10.0), (np.array([2.0, -1.0]), 0, -3.0)]
+    return [
+        (np.log([0.24, 0.365, 0.395]), 1, 10.0),
+        (np.array([2.0, -1.0]), 0, -3.0),
+        (np.array([1000, 0]), 1, 2),
+        (np.array([-1000.0, -1001.0, -1000.5]), 2, 1.0),
+        (np.array([3.0]), 0, 5.0),
+        (np.array([0.5, 0.5]), 1, 0.0),
+    ]
+
+
+def a_step(rng):
+    logits = draws.numbers(rng, draws.length(rng, 1, 5))
+    return logits, int(rng.integers(len(logits))), draws.number(rng)
 
 
 def descend(logits, action, G):
@@ -43,13 +65,22 @@ def cubes():
     return [
         (lambda x: (x**3).sum(), np.array([1.0, -2.0, 0.5]), np.array([0.6, 0.0, 0.8]), 0.1),
         (lambda x: float(np.exp(x[0]) * x[1]), np.array([0.3, 2.0]), np.array([0.0, -1.0]), 0.5),
+        (lambda x: 3.0 * x[0] ** 2, np.array([0.0]), np.array([2.0]), 0.25),
     ]
+
+
+def some_slope(rng):
+    """A cubic, which two points on one side get wrong, along a direction of any length."""
+    x, u, a, b = (draws.numbers(rng, 3).astype(float) for _ in range(4))
+    return (lambda x: (a * x**3 + b * x).sum() + x[0] * x[1]), x, u, int(rng.integers(2, 9)) / 8
 
 
 EXERCISES = {
     "7.1": Exercise(
         solution=lambda dz, h: dz.T @ h,
-        cases=layers,
+        takes=("dz: array (B, out) of floats, B ≥ 1\nh: array (B, in) of floats"),
+        edges=layers,
+        draw=some_layer,
         wrong={
             "this is its transpose: the rows of w are the outputs": lambda dz, h: h.T @ dz,
             "this is the mean over the rows; each row used the weights, so they add up": (
@@ -63,7 +94,13 @@ EXERCISES = {
     ),
     "7.2": Exercise(
         solution=descend,
-        cases=steps,
+        takes=(
+            "logits: array (A,), whole numbers or floats of any size, A ≥ 1\n"
+            "action: a whole number from 0 to A − 1\n"
+            "G: a number"
+        ),
+        edges=steps,
+        draw=a_step,
         wrong={
             "the sign is that of ascent; this optimiser descends": (
                 lambda logits, action, G: -descend(logits, action, G)
@@ -85,7 +122,9 @@ EXERCISES = {
     ),
     "7.3": Exercise(
         solution=lambda z, action: action - sigmoid(z),
-        cases=lambda: [(0.4, 1), (0.4, 0), (-1.5, 1)],
+        takes=("z: a number from −20 to 20\naction: 0 or 1"),
+        edges=lambda: [(0.4, 1), (0.4, 0), (-1.5, 1), (0, 0), (-20.0, 0), (20.0, 1)],
+        draw=lambda rng: (draws.number(rng), int(rng.integers(2))),
         wrong={
             "the sign is turned: action 1 must raise z": lambda z, action: sigmoid(z) - action,
             "right for action 1; for action 0 differentiate log(1 − p)": (
@@ -101,7 +140,14 @@ EXERCISES = {
     ),
     "7.4": Exercise(
         solution=lambda f, x, u, eps: (f(x + eps * u) - f(x - eps * u)) / (2 * eps),
-        cases=cubes,
+        takes=(
+            "f: a function of an array (d,) that gives a number\n"
+            "x: array (d,) of floats\n"
+            "u: array (d,) of floats, of any length\n"
+            "eps: a number above 0"
+        ),
+        edges=cubes,
+        draw=some_slope,
         wrong={
             "one-sided: step back as well, and the error shrinks with the square of eps": (
                 lambda f, x, u, eps: (f(x + eps * u) - f(x)) / eps

@@ -6,6 +6,7 @@ import numpy as np
 
 from coursekit import bugs
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 from coursekit.losses import reward_to_go, whole_return
 
 
@@ -49,10 +50,28 @@ CANDIDATES = [  # at most 30 characters each: a message shows no more
 ]
 
 
+def one_more(rng):
+    """A right one, or one of the others, or a right one that is then bent; never just a little."""
+    if (kind := rng.integers(4)) == 0:
+        return (CANDIDATES[rng.integers(len(CANDIDATES))],)
+    if kind == 1:
+        return (InWords(lambda r, gamma: reward_to_go(r, gamma).tolist(), "the right one, a list"),)
+    factor = int(rng.choice([-2, -1, 0, 2, 3]))
+    if kind == 2:
+        bent = lambda r, gamma: factor * reward_to_go(r, gamma)  # noqa: E731
+        return (InWords(bent, f"{factor} times the right one"),)
+    return (InWords(lambda r, gamma: reward_to_go(r, gamma) + 1, "the right one plus 1"),)
+
+
 def sees(rewards, gamma):
     """A test that calls once with these rewards."""
     rewards = np.array(rewards, dtype=float)
     return lambda returns: bool(np.allclose(returns(rewards, gamma), reward_to_go(rewards, gamma)))
+
+
+def some_return(rng):
+    p = draws.chances(rng, draws.length(rng, 1, 5))
+    return p, int(rng.integers(len(p))), draws.number(rng)
 
 
 def onehot(p, action):
@@ -62,10 +81,16 @@ def onehot(p, action):
 EXERCISES = {
     "8.1": Exercise(
         solution=reward_to_go,
-        cases=lambda: [
+        takes=("rewards: array (n,), whole numbers or floats, n ≥ 1\ngamma: a number from 0 to 1"),
+        edges=lambda: [
             (np.array([0.0, 0.0, 1.0, -2.0, 3.0]), 0.95),
-            (np.array([2.0, -1.0, 4.0]), 0.5),
+            (np.array([2.0, -1.0, 0.5]), 0.5),
+            (np.array([1, 2, 3]), 0.5),
+            (np.array([3.0]), 0.9),
+            (np.array([2.0, -1.0, 4.0]), 0.0),
+            (np.array([2.0, -1.0, 4.0]), 1.0),
         ],
+        draw=draws.rewards_and_gamma,
         wrong={
             "the rewards are read from the start: rewards[t + k] is meant": bugs.from_start,
             "the recursion runs forwards: each step is given what came before it": forwards,
@@ -77,7 +102,9 @@ EXERCISES = {
     ),
     "8.2": Exercise(
         solution=sees([1, -2, 4], 0.5),
-        cases=lambda: [(returns,) for returns in CANDIDATES],
+        takes="returns: a function of an array of rewards and of gamma that gives an array",
+        edges=lambda: [(returns,) for returns in CANDIDATES],
+        draw=one_more,
         wrong={
             "equal rewards can not see returns that are read from the start": sees([1, 1, 1], 0.5),
             "one reward can not see anything that concerns time": sees([2], 0.5),
@@ -89,10 +116,18 @@ EXERCISES = {
     ),
     "8.3": Exercise(
         solution=lambda p, action, G: (p - onehot(p, action)) * G,
-        cases=lambda: [
+        takes=(
+            "p: array (A,), probabilities above 0 that add to 1\n"
+            "action: a whole number from 0 to A − 1\n"
+            "G: a number"
+        ),
+        edges=lambda: [
             (np.array([0.24, 0.365, 0.395]), 1, 10.0),
             (np.array([0.7, 0.3]), 0, -2.0),
+            (np.array([0.5, 0.5]), 1, 0),
+            (np.array([1.0]), 0, 3.0),
         ],
+        draw=some_return,
         wrong={
             "this is the direction of ascent: the gradient of the loss has the other sign": (
                 lambda p, action, G: (onehot(p, action) - p) * G
@@ -107,6 +142,19 @@ EXERCISES = {
                 lambda p, action, G: p[action] * (p - onehot(p, action)) * G
             ),
             "the return is missing": lambda p, action, G: p - onehot(p, action),
+        },
+    ),
+    "8.4": Exercise(
+        solution=(4.5 / 8.25**0.5, 499.5 / 83333.25**0.5),
+        wrong={
+            "those are the returns; they are to be standardised": (10.0, 1000.0),
+            "centred, but not yet divided by the deviation": (4.5, 499.5),
+            "divided, but not centred": (10 / 8.25**0.5, 1000 / 83333.25**0.5),
+            "that is the deviation with n − 1; NumPy's std divides by n": (
+                4.5 / (8.25 * 10 / 9) ** 0.5,
+                499.5 / (83333.25 * 1000 / 999) ** 0.5,
+            ),
+            "that is the last step's": (-4.5 / 8.25**0.5, -499.5 / 83333.25**0.5),
         },
     ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 
 
 def efficiency(g, P, grad, B):
@@ -35,7 +36,17 @@ def estimates():
     """Three trajectories in two dimensions, four in three; unequal probabilities."""
     first = np.array([[3.0, -1.0, 0.5], [1.0, 2.0, -4.0]]), np.array([0.5, 0.3, 0.2])
     second = np.arange(12.0).reshape(3, 4) % 5 - 1, np.array([0.1, 0.2, 0.3, 0.4])
-    return [(*first, np.array([1.0, 0.25]), 3), (*second, np.array([1.0, -0.5, 2.0]), 7)]
+    return [
+        (*first, np.array([1.0, 0.25]), 3),
+        (*second, np.array([1.0, -0.5, 2.0]), 7),
+        (*first, first[0] @ first[1], 1),
+    ]
+
+
+def some_estimates(rng):
+    D, N = draws.length(rng, 1, 3), draws.length(rng, 2, 6)
+    g, P = draws.numbers(rng, D, N) + 1.5, draws.chances(rng, N)
+    return g, P, g @ P if rng.integers(2) else rng.integers(1, 9, D) / 4, draws.length(rng, 1, 9)
 
 
 def best_constant(R, Z):
@@ -50,15 +61,25 @@ def unsquared(R, Z):
 
 def samples():
     Z = np.array([[1.0, -2.0, 0.5, 0.0], [0.5, 1.0, -3.0, 0.25]])
-    return [(np.array([4.0, 1.0, -2.0, 7.0]), Z), (np.array([1.0, 9.0, 2.0]), Z[:, :3] ** 2 + 1)]
+    return [
+        (np.array([4.0, 1.0, -2.0, 7.0]), Z),
+        (np.array([1.0, 9.0, 2.0]), Z[:, :3] ** 2 + 1),
+        (np.array([4]), Z[:, :1]),
+    ]
+
+
+def some_sample(rng):
+    D, N = draws.length(rng, 1, 3), draws.length(rng)
+    return draws.numbers(rng, N), draws.numbers(rng, D, N) + 0.25
 
 
 def of_others(G, mask):
+    G = G * mask
     return (G.sum(0) - G) * mask / np.maximum(mask.sum(0) - 1, 1)
 
 
 def of_all(G, mask):
-    return np.broadcast_to(G.sum(0) / mask.sum(0), G.shape) * mask
+    return (G * mask).sum(0) / np.maximum(mask.sum(0), 1) * mask
 
 
 def by_batch(G, mask):
@@ -66,7 +87,12 @@ def by_batch(G, mask):
 
 
 def padded(G, mask):
+    G = G * mask
     return (G.sum(0) - G) / np.maximum(mask.sum(0) - 1, 1)
+
+
+def padding_counts(G, mask):
+    return (G.sum(0) - G) * mask / np.maximum(mask.sum(0) - 1, 1)
 
 
 def returns_to_go():
@@ -74,14 +100,21 @@ def returns_to_go():
     batches = []
     for seed, lengths in ((0, [3, 1, 2]), (1, [2, 4, 1, 4]), (2, [2, 5])):
         mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
-        batches.append((np.random.default_rng(seed).normal(2, 1, mask.shape) * mask, mask))
+        batches.append((np.random.default_rng(seed).normal(2, 1, mask.shape), mask))
     return batches
 
 
 EXERCISES = {
     "9.1": Exercise(
         solution=efficiency,
-        cases=estimates,
+        takes=(
+            "g: array (D, N) of floats\n"
+            "P: array (N,), probabilities that add to 1\n"
+            "grad: array (D,) of floats, not all 0\n"
+            "B: a whole number, 1 or more"
+        ),
+        edges=estimates,
+        draw=some_estimates,
         wrong={
             "that is one episode: its variance is to be divided by B": undivided,
             "the mean square is not divided as a whole: ‖mean‖² stays as it is": all_divided,
@@ -91,7 +124,11 @@ EXERCISES = {
     ),
     "9.2": Exercise(
         solution=best_constant,
-        cases=samples,
+        takes=(
+            "R: array (N,), whole numbers or floats, N ≥ 1\nZ: array (D, N) of floats, not all 0"
+        ),
+        edges=samples,
+        draw=some_sample,
         wrong={
             "that is the plain average, an estimate of J: episodes count by ‖Z‖²": (
                 lambda R, Z: R.mean()
@@ -114,7 +151,6 @@ EXERCISES = {
             "that is the mean square of the weights; divide by what it was, 100": 1.0,
             "only b = 10 would leave nothing": 0.0,
         },
-        atol=1e-8,
     ),
     "9.4": Exercise(
         solution=5 / 30,
@@ -128,10 +164,16 @@ EXERCISES = {
     ),
     "9.5": Exercise(
         solution=of_others,
-        cases=returns_to_go,
+        takes=(
+            "G: array (B, T) of floats; the padding may hold any numbers\n"
+            "mask: array (B, T) of bool; at least one real step in each row"
+        ),
+        edges=returns_to_go,
+        draw=draws.batch,
         wrong={
             "that is the function as it stands: it divides by B − 1 at every step": by_batch,
             "padding gets a value, too; set it to 0": padded,
+            "what stands in the padding is added to the sum: set it to 0 first": padding_counts,
             "your own return is in that average": of_all,
             "that is the weight minus the baseline; return the baseline": (
                 lambda G, mask: (G - of_others(G, mask)) * mask

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coursekit.checks import Exercise
+from coursekit.exercises import draws
 
 
 def leave_one_out(R):
@@ -34,7 +35,15 @@ def unpaid(r, V):
 EXERCISES = {
     "10.1": Exercise(
         solution=leave_one_out,
-        cases=lambda: [(np.array([4.0, 1.0, -2.0, 7.5]),), (np.array([1.0, 3.0]),)],
+        takes="R: array (B,), whole numbers or floats, B ≥ 2",
+        edges=lambda: [
+            (np.array([4.0, 1.0, -2.0, 7.5]),),
+            (np.array([1.0, 3.0]),),
+            (np.array([2.0, 2.0, 5.0]),),
+            (np.array([3, 3, 0, 1]),),
+            (np.array([4.0, 4.0, 4.0]),),
+        ],
+        draw=lambda rng: (draws.numbers(rng, draws.length(rng, 2)),),
         wrong={
             "your own return is in that mean; it costs the factor 1 − 1/B": lambda R: R - R.mean(),
             "the others are B − 1 episodes, not B": lambda R: R - (R.sum() - R) / len(R),
@@ -63,15 +72,19 @@ EXERCISES = {
             "the others count as well: the mean lies 1/50 above 200": 50**0.5,
             "that is the deviation itself": 0.14,
         },
-        atol=1e-6,
     ),
     "10.4": Exercise(
         solution=surprises,
-        cases=lambda: [
+        takes=(
+            "r: array (T,), whole numbers or floats, T ≥ 1\nV: array (T,), whole numbers or floats"
+        ),
+        edges=lambda: [
             (np.array([1.0, 2.0, -3.0]), np.array([5.0, 0.5, 1.0])),
             (np.array([2.0]), np.array([-1.5])),
-            (np.array([0.0, 1.0, 0.5, 4.0]), np.array([0.3, -2.0, 1.5, 0.7])),
+            (np.array([0, 1, 0, 4]), np.array([0.25, -2.0, 1.5, 0.75])),
+            (np.array([0.5, 1.0]), np.array([2, 3])),
         ],
+        draw=lambda rng: (draws.numbers(rng, T := draws.length(rng)), draws.numbers(rng, T)),
         wrong={
             "that is the function as it stands: the last step looks at the first value": rolled,
             "after the end nothing is left; the last value does not go on": stays,

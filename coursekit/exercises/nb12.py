@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from coursekit.checks import Exercise
-
-
-def some(draw, number=36, seed=12):
-    """``number`` argument tuples, drawn afresh from the same seed at every call."""
-    rng = np.random.default_rng(seed)
-    return [draw(rng) for _ in range(number)]
+from coursekit.exercises import draws
 
 
 def of_two(r, n, p):
@@ -18,7 +13,7 @@ def of_two(r, n, p):
 
 
 def one_answer(rng):
-    return int(rng.integers(2)), int(rng.integers(1, 50)), float(rng.uniform())
+    return int(rng.integers(2)), int(rng.integers(1, 50)), draws.fraction(rng)
 
 
 def limit(n_wrong, p):
@@ -27,12 +22,15 @@ def limit(n_wrong, p):
 
 
 def luck(rng):  # no division by zero: .15 q > .1 p
-    return np.round(rng.uniform(1, 20, size=3), 2), float(np.round(rng.uniform(0, 0.55), 3))
+    n_wrong, p = rng.integers(8, 160, size=3) / 8, int(rng.integers(0, 56)) / 100
+    return float(n_wrong[0]) if rng.integers(2) else n_wrong, p
 
 
 def a_group(rng):
     G = int(rng.integers(2, 9))
     rewards = rng.choice([0.0, 1.0, 2.5], size=G)
+    if rng.integers(2):
+        rewards = rng.integers(0, 2, G)
     return rewards, rng.integers(1, 30, size=G)
 
 
@@ -82,7 +80,9 @@ def a_reduction(rng):
 EXERCISES = {
     "12.1": Exercise(
         solution=of_two,
-        cases=lambda: [(1, 3, 0.25), (0, 3, 0.25), (0, 1, 1.0), (1, 5, 0.0), *some(one_answer)],
+        takes=("r: 0 or 1\nn: a whole number, 1 or more\np: a number from 0 to 1"),
+        edges=lambda: [(1, 3, 0.25), (0, 3, 0.25), (0, 1, 1.0), (1, 5, 0.0)],
+        draw=one_answer,
         wrong={
             "the sign: a wrong answer is pushed down": lambda r, n, p: abs(of_two(r, n, p)),
             "the chances are the wrong way round: a right answer needs a wrong neighbour": (
@@ -105,7 +105,9 @@ EXERCISES = {
     ),
     "12.2": Exercise(
         solution=lambda p: 2**0.5 * p,
-        cases=lambda: [(0.0,), (1.0,), (0.5,), *some(lambda rng: (float(rng.uniform()),))],
+        takes="p: a number from 0 to 1",
+        edges=lambda: [(0.0,), (1.0,), (0.5,)],
+        draw=lambda rng: (draws.fraction(rng),),
         wrong={
             "that is the slope F'; integrate it": lambda p: 2**0.5 + 0 * p,
             "that is G = 2": lambda p: p,
@@ -121,7 +123,9 @@ EXERCISES = {
     ),
     "12.3": Exercise(
         solution=limit,
-        cases=lambda: [(8.0, 0.5), (np.array([4.0, 8.0, 16.0]), 0.4), (2.0, 0.0), *some(luck)],
+        takes=("n_wrong: a number or an array, 1 or more\np: a number from 0 to 0.55"),
+        edges=lambda: [(8.0, 0.5), (np.array([4.0, 8.0, 16.0]), 0.4), (2.0, 0.0), (3, 0.55)],
+        draw=luck,
         wrong={
             "this compares the two lengths of lucky alone; plain has a say": (
                 lambda n_wrong, p: 2 / 3 * (1 - p) / p * n_wrong if p else np.inf * n_wrong
@@ -143,11 +147,16 @@ EXERCISES = {
     ),
     "12.4": Exercise(
         solution=twice,
-        cases=lambda: [
+        takes=(
+            "rewards: array (G,), whole numbers or floats, G ≥ 2\n"
+            "lengths: array (G,), whole numbers, 1 or more"
+        ),
+        edges=lambda: [
             (np.array([1.0, 0, 0, 1]), np.array([2, 5, 3, 4])),
             (np.array([1, 0]), np.array([3, 7])),
-            *some(a_group),
+            (np.array([1, 1, 1]), np.array([4, 4, 2])),
         ],
+        draw=a_group,
         wrong={
             "the baseline is the group's mean, own reward included": (
                 lambda rewards, lengths: own_mean(rewards) / others(lengths)
@@ -174,13 +183,17 @@ EXERCISES = {
     ),
     "12.5": Exercise(
         solution=pool,
-        cases=lambda: [
+        takes=(
+            "weights: array (B,) of floats, B ≥ 1\nlengths: array (B,), whole numbers, 1 or more"
+        ),
+        edges=lambda: [
             (weights_of(np.array([1, 3, 2, 4]), 2), np.array([1, 3, 2, 4])),
             (weights_of(np.array([2, 2, 2, 2]), 4), np.array([2, 2, 2, 2])),
             (weights_of(np.array([5]), 1), np.array([5])),
             (np.full(4, 0.25), np.array([1, 3, 2, 4])),
-            *some(a_reduction),
+            (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 1e-6), np.array([1, 3, 2, 4])),
         ],
+        draw=a_reduction,
         wrong={
             "the largest pool that fits; the smallest is asked for": largest_pool,
             "if no pool explains the weights, return 0": (
