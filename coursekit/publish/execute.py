@@ -114,7 +114,7 @@ def run(
     ``keep`` the stored output of timing cells; ``more`` for the kernel's environment. Raises
     SystemExit, with the status that is usual for it, where a signal ends it.
     """
-    notebook, failed, signals = read(path), [], []
+    notebook, failed, signals, seconds = read(path), [], [], {}
     start, before = time.perf_counter(), cpu_seconds()
     stored = {cell.id: cell.get("outputs") for cell in notebook.cells}
     with tempfile.TemporaryDirectory() as temporary:
@@ -132,7 +132,8 @@ def run(
                 record_timing=False,
                 coalesce_streams=True,
                 on_notebook_start=lambda notebook: ends_at(signals, client),
-                on_cell_complete=lambda cell, cell_index: bar.update(),
+                on_cell_start=lambda cell, cell_index: seconds.update({cell.id: -time.monotonic()}),
+                on_cell_complete=lambda cell, cell_index: (took(seconds, cell.id), bar.update()),
                 on_cell_error=lambda cell, cell_index, execute_reply: failed.append(cell),
             )
             try:
@@ -148,8 +149,16 @@ def run(
     if error is None and target:
         write(clean(notebook, stored if keep else {}), target)
     verified = [json.loads(line) for line in lines]
-    seconds, cpu = time.perf_counter() - start, cpu_seconds() - before
-    return summary.row(path.stem, verified, seconds, cpu, error) | {"seed": seed}
+    spent, cpu = time.perf_counter() - start, cpu_seconds() - before
+    row = summary.row(path.stem, verified, spent, cpu, error)
+    live = {name: round(wall) for name, wall in seconds.items() if wall >= 1.5}
+    return row | {"seed": seed, "live": live}
+
+
+def took(seconds: dict[str, float], name: str) -> None:
+    """A cell is done: from minus its start to its duration; a cell of prose has neither."""
+    if seconds.get(name, 0) < 0:
+        seconds[name] += time.monotonic()
 
 
 def cpu_seconds() -> float:
@@ -207,8 +216,8 @@ def clean(notebook: NotebookNode, stored: dict[str, Any]) -> NotebookNode:
 def remember(rows: list[dict[str, Any]]) -> None:
     """Keep what was verified beside the notebooks, in report.json, for slides and site.
 
-    {notebook: {"seed", "versions", "verified": [{"kind", "tag", "value", "bound", …}]}}, six digits
-    of each number. A notebook that failed keeps what it had; one that is gone is dropped.
+    {notebook: {"seed", "versions", "live": {cell: seconds}, "verified": [{"kind", "tag", "value",
+    "bound", …}]}}, six digits of each number. A notebook that failed keeps what it had.
     """
     path = NOTEBOOKS / "report.json"
     report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -220,6 +229,7 @@ def remember(rows: list[dict[str, Any]]) -> None:
             report[row["notebook"]] = {
                 "seed": row["seed"],
                 "versions": versions(),
+                "live": row["live"],
                 "verified": verified,
             }
     there = {file.stem for file in NOTEBOOKS.glob("*.ipynb")}

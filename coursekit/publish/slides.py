@@ -1,0 +1,218 @@
+"""Slide shows from the stored outputs: a page for each notebook, and no request to the network.
+
+A slide is laid out on 1280 × 720 and scaled. The page typesets its mathematics, then fits each
+slide (static/deck.js), then starts reveal.js: what is jumped to looks like what is stepped to.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from coursekit import checks, quiz
+from coursekit.publish import build as command
+from coursekit.publish import page
+
+LONGEST = 12  # lines of code on a slide
+DECK = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="../assets/reveal/reveal.css">
+<link rel="stylesheet" href="../assets/reveal/theme/fonts/source-sans-pro/source-sans-pro.css">
+<link rel="stylesheet" href="../assets/deck.css">
+<script src="../assets/math.js"></script>
+<script src="../assets/mathjax/tex-svg.js" defer></script>
+<script src="../assets/reveal/reveal.js" defer></script>
+<script src="../assets/plugin/notes/notes.js" defer></script>
+<script src="../assets/deck.js" defer></script>
+</head>
+<body>
+<main class="reveal"><div class="slides">
+{slides}
+</div></main>
+</body>
+</html>
+"""
+
+
+@dataclass
+class Slide:
+    """A slide: the id of its first cell, its steps as lists of cells, and its notes."""
+
+    name: str
+    starts_column: bool
+    steps: list[list[NotebookNode]] = field(default_factory=lambda: [[]])
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def cells(self) -> list[NotebookNode]:
+        """All cells, in order."""
+        return [cell for step in self.steps for cell in step]
+
+    @property
+    def prose(self) -> str:
+        """What its cells say, as Markdown."""
+        return "\n\n".join(cell.source for cell in self.cells if cell.cell_type == "markdown")
+
+    @property
+    def heading(self) -> str:
+        """Its first heading, or nothing."""
+        found = re.search(r"^#+ (.*)$", self.prose, flags=re.MULTILINE)
+        return found[1] if found else ""
+
+    @property
+    def title(self) -> str:
+        """Its heading, or the first words of its prose, or its name."""
+        if self.heading:
+            return self.heading
+        words = re.sub(r"\$[^$]*\$|[*`\[\]]|\([^)]*\)", " ", self.prose).split()
+        return " ".join(words[:9]) + " …" if words else self.name
+
+
+def read(path: Path) -> NotebookNode:
+    """A notebook."""
+    return nbformat.read(path, as_version=4)
+
+
+def show(book: NotebookNode) -> list[Slide]:
+    """The slides of a notebook, in order, from the slide types of its cells."""
+    slides: list[Slide] = []
+    for cell in book.cells:
+        kind = cell.metadata.get("slideshow", {}).get("slide_type", "-")
+        if kind in ("slide", "subslide"):
+            slides.append(Slide(cell.id, kind == "slide"))
+        elif kind == "fragment":
+            slides[-1].steps.append([])
+        if kind == "notes":
+            slides[-1].notes.append(cell.source)
+        elif kind != "skip":
+            slides[-1].steps[-1].append(cell)
+    return slides
+
+
+def build(out: Path) -> Path:
+    """Write a deck for each notebook that changed, what they need beside them, and their index."""
+    page.assets(out.parent / "assets")
+    report, paths = page.report(), sorted(command.NOTEBOOKS.glob("*.ipynb"))
+    here = sorted(Path(__file__).parent.glob("*.py"))
+    links = []
+    for path in paths:
+        book, target = read(path), out / f"{path.stem}.html"
+        stored = report.get(path.stem, {})
+        if command.changed(target, [path, *here, str(stored)]):
+            print(f"  {path.stem}", flush=True)
+            target.write_text(deck(book, stored), encoding="utf-8")
+        count = len(show(book))
+        links.append(f'<li><a href="{target.name}">{title(book)}</a>, {count} slides</li>')
+    index = out / "index.html"
+    index.write_text(INDEX.format(links="\n".join(links)), encoding="utf-8")
+    return index
+
+
+INDEX = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Slides</title>
+<meta name="viewport" content="width=device-width">
+<link rel="stylesheet" href="../assets/page.css"></head>
+<body><main><h1>Slides</h1>
+<p>Arrow keys go on, down is the next slide of a section, Esc shows all. <kbd>S</kbd> opens the
+speaker's view with notes and a clock. Nothing is loaded from the network.</p>
+<ul>
+{links}
+</ul></main></body></html>
+"""
+
+
+def title(book: NotebookNode) -> str:
+    """The notebook's title, as HTML."""
+    return html.escape(book.cells[0].source.splitlines()[0].removeprefix("# "))
+
+
+def deck(book: NotebookNode, stored: dict[str, Any]) -> str:
+    """The page of one notebook; ``stored``: its part of the report."""
+    columns, said, over = [], page.claims(book), ""
+    chapter = book.cells[0].source.removeprefix("# ")[:2]
+    for slide in show(book):
+        if slide.starts_column:
+            columns.append([])
+            over = slide.heading
+        columns[-1].append(section(slide, stored, said, over, chapter))
+    body = "\n".join("<section>\n" + "\n".join(column) + "\n</section>" for column in columns)
+    return DECK.format(title=title(book), slides=body)
+
+
+def section(
+    slide: Slide, stored: dict[str, Any], said: dict[str, str], over: str, chapter: str
+) -> str:
+    """One slide with its notes; ``over``: the title of its column, where it has no own."""
+    said = {tag: text for tag, text in said.items() if f"**Claim {tag}.**" not in slide.prose}
+    head = page.prose(f"###### {over}") if over and not slide.heading else ""
+    steps = [f'<div class="step">{head}</div>'] if head else []
+    for k, step in enumerate(slide.steps):
+        blocks = "\n".join(block(cell, stored, said) for cell in step)
+        # rows of one table that stand one after the other are one table
+        blocks = blocks.replace('</table>\n<table class="verified">', "")
+        steps.append(f'<div class="step{" fragment" if k else ""}">\n{blocks}\n</div>')
+    notes = "\n".join(page.prose(plain(text)) for text in slide.notes or told(slide, chapter))
+    aside = f'\n<aside class="notes">{notes}</aside>' if notes else ""
+    body = "\n".join(steps)
+    return f'<section id="{slide.name}"><div class="body">\n{body}\n</div>{aside}</section>'
+
+
+def told(slide: Slide, chapter: str) -> list[str]:
+    """The notes of an exercise or of a question of a quiz, from what is said to wrong answers."""
+    if found := re.fullmatch(r"ex-(\d+)-(\d+)", slide.name):
+        said = checks.find(".".join(found.groups())).wrong
+        time = re.search(r"(\d+) minutes", slide.prose)
+        head = f"**Exercise · {time[1] if time else 5} min, if it is done in the room.** Let pairs "
+        head += "work, and ask for an answer before the hints. What is said to wrong ones:"
+    elif (
+        (found := re.fullmatch(r"quiz-(\d+)", slide.name))
+        and chapter.isdecimal()
+        and int(chapter) < 13
+    ):
+        right, said = quiz.find(f"{int(chapter)}.q{found[1]}")
+        said = [f"{'right: ' if k + 1 == right else ''}{line}" for k, line in enumerate(said)]
+        head = "**Quiz · 1 min.** A show of hands for each line; then, in their order:"
+    else:
+        return []
+    return [head + "\n\n" + "\n".join(f"- {line}" for line in said)]
+
+
+def plain(note: str) -> str:
+    """A note without the quotation marks and the folding that it has in the notebook."""
+    note = re.sub(r"<summary>(.*?)</summary>", r"**\1.**", note)
+    note = re.sub(r"</?details>", "", note)
+    return re.sub(r"^> ?", "", note, flags=re.MULTILINE).strip()
+
+
+def block(cell: NotebookNode, stored: dict[str, Any], said: dict[str, str]) -> str:
+    """A cell on a slide: prose, or code of at most LONGEST lines with its output.
+
+    A figure stands without the code that draws it, a claim without the code that asks for it.
+    """
+    if cell.cell_type == "markdown":
+        return page.prose(cell.source)
+    kinds = {kind for kind, *_ in page.verifications(cell.source)}
+    source = "" if "claim" in kinds or page.is_figure(cell) else page.rest(cell.source)
+    lines = len([line for line in source.splitlines() if line.strip()])
+    parts = []
+    if lines > LONGEST:
+        parts.append(f'<p class="long">{lines} lines of code, in the notebook</p>')
+    elif lines:
+        parts.append(page.code(source))
+    if seconds := stored.get("live", {}).get(cell.id):
+        parts.append(f'<p class="live">▶ live: runs about {seconds} s</p>')
+    elif "nbval-ignore-output" in cell.metadata.get("tags", []) and not page.is_figure(cell):
+        parts.append('<p class="live">▶ live: runs in a moment</p>')
+    parts.append(page.output(cell, ["✓ equation", "✓ claim"] if kinds else []))
+    parts.append(page.verified(cell, stored.get("verified", []), said))
+    return "\n".join(part for part in parts if part)

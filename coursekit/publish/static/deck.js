@@ -1,0 +1,128 @@
+// Typeset, fit every slide into 1280 × 720, then start reveal.js: in this order, so that a slide
+// that is jumped to has the layout of one that is stepped to.
+(() => {
+  const WIDTH = 1280, HEIGHT = 720;
+  const ROOM = HEIGHT - 76; // padding of .body, and the line of progress and number
+  const SIZES = [30, 28, 26, 24, 22, 20]; // px of 720; what is still too high is divided
+  const LEAST = 18; // of tables and printed output: 1/40 of the height
+  const SMALLEST_FIGURE = 330;
+
+  const body = (section) => section.querySelector(":scope > .body");
+  const figures = (section) => [...section.querySelectorAll(".figure img, .figure svg")];
+  const wide = (section) => [...section.querySelectorAll("table, pre, mjx-container[display]")];
+
+  function overflows(section) {
+    return body(section).scrollHeight > ROOM + 1;
+  }
+
+  function narrow(section) { // what is wider than the slide is made smaller, down to LEAST
+    const room = body(section).clientWidth;
+    for (const element of wide(section)) {
+      element.style.fontSize = "";
+      const width = () => Math.max(element.scrollWidth, element.getBoundingClientRect().width);
+      const size = parseFloat(getComputedStyle(element).fontSize);
+      if (width() > room + 1) {
+        const least = element.matches("mjx-container") ? 12 : LEAST;
+        element.style.fontSize = Math.max(least, Math.floor((size * room) / width())) + "px";
+      }
+    }
+  }
+
+  function enlarge(section) { // figures take the height that the text leaves
+    const all = figures(section);
+    if (!all.length) return;
+    all.forEach((figure) => (figure.style.height = "0px"));
+    const left = (ROOM - body(section).scrollHeight) / all.length - 4;
+    all.forEach((figure) => (figure.style.height = Math.max(left, SMALLEST_FIGURE) + "px"));
+  }
+
+  function fitsAt(section, size) {
+    section.style.fontSize = size + "px";
+    narrow(section);
+    enlarge(section);
+    return !overflows(section);
+  }
+
+  // The blocks of a slide in order: the children of its steps; a long table or text is two blocks.
+  const blocks = (section) => [...body(section).querySelectorAll(":scope > .step > *")];
+
+  function divide(section) { // the last blocks that do not fit go to a new slide; returns it
+    const all = blocks(section);
+    const next = section.cloneNode(true);
+    const copies = blocks(next);
+    let keep = all.length;
+    const hide = (n) => all.forEach((block, k) => (block.style.display = k < n ? "" : "none"));
+    do hide(--keep);
+    while (keep > 1 && !fitsAt(section, 24) && !(keep <= 2 && fitsAt(section, 20)));
+    // a heading, or a line that leads to what follows, does not stay behind alone
+    while (keep > 1 && /^H\d$/.test(all[keep - 1].tagName)) hide(--keep);
+    hide(all.length);
+    if (keep === 1 && /^H\d$/.test(all[0].tagName)) keep = Math.min(2, all.length - 1);
+    if (keep < 1 || keep >= all.length) return null;
+    all.slice(keep).forEach((block) => block.remove());
+    copies.slice(0, keep).forEach((block) => block.remove());
+    for (const part of [section, next])
+      part.querySelectorAll(":scope > .body > .step").forEach((step) => {
+        if (!step.children.length) step.remove();
+      });
+    body(next).querySelector(".step")?.classList.remove("fragment");
+    next.id = section.id.replace(/(~(\d+))?$/, (_, __, n) => "~" + (Number(n || 1) + 1));
+    section.after(next);
+    return next;
+  }
+
+  function halve(section) { // a table or a text that is a slide's only block, and too high
+    const [block] = blocks(section).filter((b) => !/^H\d$/.test(b.tagName)).slice(-1);
+    const table = block?.matches("table") ? block : block?.querySelector("table");
+    const rows = table ? [...table.tBodies[0].rows] : [];
+    const list = block?.matches("ul, ol") ? [...block.children] : [];
+    const parts = rows.length > 3 ? rows : list;
+    if (parts.length < 2) return false;
+    const copy = block.cloneNode(true);
+    const copied = rows.length > 3
+      ? [...(copy.matches("table") ? copy : copy.querySelector("table")).tBodies[0].rows]
+      : [...copy.children];
+    const middle = Math.ceil(parts.length / 2);
+    parts.slice(middle).forEach((part) => part.remove());
+    copied.slice(0, middle).forEach((part) => part.remove());
+    if (copy.matches("ol")) copy.start = (block.start || 1) + middle;
+    block.after(copy);
+    return true;
+  }
+
+  function fit(section) {
+    if (SIZES.some((size) => fitsAt(section, size))) return;
+    const next = divide(section);
+    if (next) {
+      fit(section);
+      fit(next);
+    } else if (halve(section)) {
+      fit(section);
+    } else {
+      for (let size = 19; size >= LEAST && !fitsAt(section, size); size--);
+    }
+  }
+
+  async function start() {
+    await MathJax.startup.promise;
+    await document.fonts.ready;
+    await Promise.all([...document.images].map((image) => image.decode().catch(() => 0)));
+    document.documentElement.classList.add("measuring");
+    document.querySelectorAll(".slides > section > section").forEach(fit);
+    document.documentElement.classList.remove("measuring");
+    await Reveal.initialize({
+      width: WIDTH,
+      height: HEIGHT,
+      margin: 0,
+      center: false,
+      hash: true,
+      transition: "none",
+      slideNumber: "c/t",
+      pdfSeparateFragments: false,
+      plugins: [RevealNotes],
+    });
+    document.documentElement.classList.add("ready");
+  }
+
+  start();
+})();
