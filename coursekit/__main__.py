@@ -1,4 +1,4 @@
-"""The commands: ``python -m coursekit lab | student | test | execute | build | bench | audit``.
+"""The commands: ``python -m coursekit lab | student | test | execute | build | …``.
 
 Starts on the standard library alone. Where what it needs is missing, it makes ``.venv`` (or uses
 the active virtual or conda environment), installs the project there, and goes on inside it; see
@@ -30,9 +30,9 @@ def main(argv=None):
     from coursekit import install, places  # not above: an old Python could not read them
 
     commands = {"lab": lab, "student": student, "test": test, "execute": execute}
-    commands |= {"build": build, "bench": bench, "audit": audit}
+    commands |= {"build": build, "mutate": mutate, "bench": bench, "audit": audit}
     try:
-        if args.command != "audit":
+        if args.command != "audit" and "--versions" not in rest:  # which makes its own
             if not (ROOT / "pyproject.toml").exists():
                 return stop("%s holds no pyproject.toml; run from a clone of the course." % ROOT)
             python = install.prepare()
@@ -49,7 +49,7 @@ def main(argv=None):
 def parser():
     """The command line; everything that ``test`` does not know goes to pytest."""
     top = argparse.ArgumentParser(prog="python -m coursekit", description=__doc__)
-    names = "lab | student | test | execute | build | bench | audit"
+    names = "lab | student | test | execute | build | mutate | bench | audit"
     commands = top.add_subparsers(dest="command", required=True, metavar=names)
     sub = commands.add_parser("lab", help="open the course in JupyterLab")
     sub.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
@@ -72,6 +72,10 @@ def parser():
     sub = commands.add_parser("build", help="make slides, handouts, site … from stored outputs")
     said = "slides, runsheet, handout, site, student; all by default"
     sub.add_argument("parts", nargs="*", default=["all"], metavar="PART", help=said)
+    sub = commands.add_parser("mutate", help="which mistakes would tests or notebooks notice?")
+    sub.add_argument("modules", nargs="*", metavar="MODULE", help="such as losses; all by default")
+    sub.add_argument("--sample", type=int, metavar="N", help="so many of a module's mutants")
+    sub.add_argument("--by", default="tests", metavar="WHAT", help="tests (default) or notebooks")
     sub = commands.add_parser("bench", help="measure speeds; writes build/bench.json")
     sub.add_argument("--quick", action="store_true", help="too short to trust: does it run?")
     sub = commands.add_parser("audit", help="what does your loss do? the detective's report")
@@ -126,10 +130,15 @@ def test(args, rest):
     """pytest over package and notebooks on two workers, a notebook staying on one worker.
 
     One file alone needs no workers. ``--fast``: the package's tests without the slow ones.
-    ValueError for a file that does not exist.
+    ``--matrix [ROW …]``: a small part under hard conditions. ``--versions oldest|newest``: in a
+    fresh environment with these libraries. ValueError for a file that does not exist.
     """
     from coursekit import install
 
+    for option, module in (("--matrix", "matrix"), ("--versions", "versions")):
+        if option in rest:
+            at = rest.index(option)
+            return publish(module)(rest[at + 1 :])
     fast, rest = "--fast" in rest, [word for word in rest if word != "--fast"]
     paths = []
     for i, word in enumerate(rest):  # pytest on workers does not say what it misses
@@ -150,6 +159,18 @@ def test(args, rest):
     if fast and not paths:
         words += ["tests", *("--ignore=tests/test_%s.py" % name for name in DOCUMENTS)]
     return install.call([sys.executable, "-m", "pytest", *words, *rest])
+
+
+def publish(module):
+    """The function of a module of ``publish`` that has its name."""
+    from importlib import import_module
+
+    return getattr(import_module("coursekit.publish." + module), module)
+
+
+def mutate(args, rest):
+    """Which mistakes would be noticed? See coursekit.publish.mutate."""
+    return publish("mutate")(args.modules, args.sample, args.by)
 
 
 def compile_once():

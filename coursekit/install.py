@@ -45,6 +45,8 @@ def prepare() -> str:
         python, fresh = sys.executable, False
     else:
         python, fresh = str(inside()), True
+        if stamp().exists() and Path(python).exists():  # nothing to write: no lock is needed
+            return python
     with alone() as lock:
         install(python, fresh, lock)
     return python

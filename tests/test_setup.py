@@ -295,6 +295,14 @@ def test_a_clone_that_can_not_be_written_to_is_a_sentence(calls, capsys):
     assert calls == []
 
 
+def test_a_clone_that_can_not_be_written_to_and_has_its_venv_goes_on_in_there(calls, monkeypatch):
+    python = install.prepare()
+    calls.clear()
+    monkeypatch.setattr(install, "alone", lambda: pytest.fail("it takes the lock"))
+    assert install.prepare() == python
+    assert calls == []
+
+
 def test_a_clone_that_can_not_be_written_to_and_has_all_needs_no_stamp(calls, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(install.VENV))  # which is not even a folder
     monkeypatch.setattr(install, "complete", lambda: True)

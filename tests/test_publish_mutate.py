@@ -1,0 +1,114 @@
+"""Mutants: each is one mistake, and reaches a process without a change on disk."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from coursekit.publish import mutate
+
+SOURCE = '''
+def f(a, b: int = 2) -> float:
+    """A sum: 1."""
+    if a < 0:
+        raise ValueError(f"a is {a * 1}")
+    return -(a * b) + 1
+'''
+
+
+def test_each_mutant_changes_one_thing_and_the_rest_stays():
+    found = mutate.mutants(SOURCE)
+    assert [(m.line, m.what) for m in found] == [
+        (2, "2: 3"),
+        (4, "a < 0: turned round"),
+        (4, "a < 0: a <= b"),
+        (4, "0: 1"),
+        (6, "-(a * b) + 1: a - b"),
+        (6, "-(a * b): the sign"),
+        (6, "a * b: a / b"),
+        (6, "a * b: the factor b forgotten"),
+        (6, "1: 2"),
+    ]
+    sources = {m.source for m in found}
+    assert len(sources) == 9
+    assert ast.unparse(ast.parse(SOURCE)) not in sources
+    assert mutate.mutants(SOURCE) == found  # and nothing was left behind
+
+
+@pytest.mark.parametrize("name", mutate.MODULES)
+def test_every_mutant_of_the_course_is_python(name):
+    source = (mutate.ROOT / "coursekit" / f"{name}.py").read_text(encoding="utf-8")
+    found = mutate.mutants(source)
+    assert len(found) > 20
+    for mutant in found[::7]:
+        compile(mutant.source, name, "exec")
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A package with one module, and a test that knows its sum but not its bound."""
+    for folder in ("coursekit", "tests"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "coursekit" / "__init__.py").touch()
+    source = "def f(a):\n    return a + 1 if a < 5 else a\n"
+    (tmp_path / "coursekit" / "losses.py").write_text(source)
+    test = "from coursekit import losses\n\ndef test_f():\n    assert losses.f(1) == 2\n"
+    (tmp_path / "tests" / "test_losses.py").write_text(test)
+    (tmp_path / "tests" / "test_mutants.py").write_text("def test_nothing():\n    pass\n")
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_what_survives_is_listed_and_the_source_on_disk_is_as_it_was(course, capsys):
+    before = (course / "coursekit" / "losses.py").read_bytes()
+    assert mutate.mutate(["losses"]) == 1
+    *survivors, last = capsys.readouterr().out.splitlines()
+    assert survivors == [
+        "  survives: losses.py:2: a < 5: a <= b",
+        "  survives: losses.py:2: 5: 6",
+    ]
+    assert last.split() == [
+        "losses",
+        "3/5",
+        "killed",
+        "by",
+        "tests,",
+        "of",
+        "5",
+        "mutants",
+        "in",
+        "all",
+    ]
+    assert (course / "coursekit" / "losses.py").read_bytes() == before
+    assert sorted(path.name for path in Path(course / "coursekit").glob("*.py")) == [
+        "__init__.py",
+        "losses.py",
+    ]
+
+
+def test_a_sample_is_always_the_same_one(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(
+        mutate, "notices", lambda name, mutant, judge: asked.append(mutant.what) or True
+    )
+    for _ in range(2):
+        assert mutate.mutate(["losses"], sample=6) == 0
+    assert asked[:6] == asked[6:]
+    assert "6/6 killed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "by", "said"),
+    [(["x"], "tests", "module 'x' is unknown"), (["losses"], "x", "by 'x' is unknown")],
+)
+def test_what_is_unknown_is_refused(names, by, said):
+    with pytest.raises(ValueError, match=said):
+        mutate.mutate(names, by=by)
+
+
+def test_the_notebooks_that_judge_are_those_that_use_the_module():
+    books = [Path(judge[0]).name[:2] for judge in mutate.judging("losses", "notebooks")]
+    assert {"01", "02", "04"} <= set(books)
+    assert "07" not in [Path(j[0]).name[:2] for j in mutate.judging("tokens", "notebooks")]
