@@ -12,20 +12,15 @@ from coursekit.publish import matrix
 
 ROOT = Path(matrix.__file__).parents[2]
 PROBE = """
-import os, sys, time
+import os
 from pathlib import Path
 
 def test_it():
     here = Path.cwd()
     seen = {
         "umask": os.umask(0o022) == 0o077,
-        "path": "Ümläuten" in str(here),
-        "no-home": os.environ.get("HOME", "").startswith(os.environ.get("TMPDIR", "/tmp")),
-        "time-zone": time.strftime("%z") == "+1400",
-        "hash-seed": os.environ.get("PYTHONHASHSEED") == "12345",
         "read-only": not writes(here / "new"),
         "cache-full": not writes(here / "build" / "cache" / "new"),
-        "locale": os.environ["LC_ALL"] == "C" if "LC_ALL" in os.environ else False,
     }
     assert [name for name, so in seen.items() if so] == os.environ["EXPECTED"].split()
 
@@ -51,13 +46,12 @@ def clone(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="some of these rows are Linux's")
-@pytest.mark.parametrize(
-    "name",
-    ["plain", "umask", "path", "time-zone", "hash-seed", "locale", "read-only", "cache-full"],
-)
+@pytest.mark.parametrize("name", ["umask", "read-only", "cache-full"])
 def test_a_row_is_what_it_says(name, clone, monkeypatch, capsys):
-    monkeypatch.setenv("EXPECTED", "" if name == "plain" else name)
+    seen = {"read-only": "read-only cache-full"}  # its cache can not be written either
+    monkeypatch.setenv("EXPECTED", seen.get(name, name))
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
     assert matrix.matrix([name], ["tests/test_it.py"]) == 0, capsys.readouterr().out
     said = capsys.readouterr().out
