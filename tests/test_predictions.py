@@ -7,9 +7,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from test_documents import declared, shown
 
 from coursekit import predictions
 
+ASKED = r"\*(?:Predict|Before you run)"  # how a prediction is asked for
 PATHS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 
@@ -174,3 +176,81 @@ def test_a_filled_one_and_one_without_a_run_are_seen():
     assert faults(v4.new_notebook(cells=[ask, guess, run])) == ["guess_it is not compared"]
     guess.source = "guess_it = 3  # a number"
     assert faults(v4.new_notebook(cells=[ask, guess, run, check])) == [guess.source]
+
+
+# --- What stands around a prediction.
+
+
+def verified(cell):
+    """The claims that a cell verifies."""
+    found = re.findall(r'verify\.claim\(\s*"([^"]*)"', cell.source)
+    return set(found) if cell.cell_type == "code" else set()
+
+
+def given_away(book):
+    """What stands between a prediction and its run, or above it, and tells the answer.
+
+    Speaker's notes, exercises, quizzes and what the reader writes down are left out. A claim
+    belongs below the run that it is about: from the prediction on nothing else may be printed
+    between its sentence and its verification.
+    """
+    cells = [
+        cell
+        for cell in book.cells
+        if cell.metadata.slideshow.slide_type != "notes"
+        and "prediction" not in cell.metadata.get("tags", [])
+        and not cell.id.startswith(("ex-", "quiz"))
+    ]
+    checked = {tag: i for i, cell in enumerate(cells) for tag in verified(cell)}
+    text = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
+    stated = {tag: i for i, source in enumerate(text) for tag in declared(source)}
+    printed = [i for i, cell in enumerate(cells) if cell.get("outputs")]
+    asked = [i for i, source in enumerate(text) if re.search(ASKED, source)]
+    bad = []
+    for i in asked:
+        before, after = re.split(ASKED, text[i])[0], re.split(ASKED, text[i])[-1]
+        run = next((j for j in printed if j > i), len(cells) - 1)
+        ends = [j for j in range(i + 1, len(cells)) if j in asked or text[j].startswith("## ")]
+        for tag, j in stated.items():
+            above = j < i or tag in declared(before)
+            if above and i < checked.get(tag, -1):
+                bad.append(f"{cells[i].id}: claim {tag} stands above")
+            if (i < j < run) or tag in declared(after):
+                bad.append(f"{cells[i].id}: claim {tag} stands before the run")
+            if not above and run < j < min(ends, default=len(cells)):
+                late = [k for k in printed if j < k < checked[tag]]
+                if [k for k in late if "verify." not in cells[k].source]:
+                    bad.append(f"{cells[i].id}: claim {tag} stands above what it is about")
+        if verified(cells[run]):
+            bad.append(f"{cells[i].id}: its run is a claim")
+        between = "\n".join([after, *text[i + 1 : run]])
+        if re.search(r"!\[|<img|^> \*\*|\*\*(?:Answer|Result)", between, flags=re.MULTILINE):
+            bad.append(f"{cells[i].id}: a picture or an answer before the run")
+    return bad
+
+
+@pytest.mark.parametrize("stem", BOOKS)
+def test_nothing_gives_a_prediction_away(stem):
+    assert given_away(BOOKS[stem]) == []
+
+
+def test_what_gives_a_prediction_away_is_seen():
+    ask, run = ("slide", "*Predict* it."), ("-", "run(1)")
+    claim, check = ("-", "**Claim 1.1.** It walks."), ("-", 'run(verify.claim("1.1", 2, ">", 1))')
+    other = ("-", "run(2)")
+
+    def says(*cells):
+        return [line.split(": ")[1] for line in given_away(shown(*cells))]
+
+    assert says(ask, run, claim, check) == []
+    assert says(claim, check, ask, run) == []
+    assert says(claim, ask, run, check) == ["claim 1.1 stands above"]
+    assert says(("slide", claim[1] + "\n\n" + ask[1]), run, check) == ["claim 1.1 stands above"]
+    assert says(ask, claim, run, check) == ["claim 1.1 stands before the run"]
+    assert says(("slide", ask[1] + "\n\n" + claim[1]), run, check)[0].endswith("before the run")
+    assert says(ask, run, claim, other, check) == ["claim 1.1 stands above what it is about"]
+    assert says(ask, check, claim) == ["its run is a claim"]
+    assert says(ask, ("-", "![The curves](a.png)"), run) == [
+        "a picture or an answer before the run"
+    ]
+    assert says(ask, run, ("-", "## 2. Next"), claim, other, check) == []
