@@ -153,8 +153,9 @@ def backward(
         return loop(losses, mask)
     _differentiable(losses)
     reduce = REDUCTIONS[known(reduction)]
+    own = getattr(reduce, "keywords", ())  # a number of another name keeps its value
     numbers = {"divisor": divisor, "length": length}
-    scalar = reduce(losses, mask, **{x: numbers[x] for x in getattr(reduce, "keywords", ())})
+    scalar = reduce(losses, mask, **{x: numbers[x] for x in numbers if x in own})
     scalar.backward()
     return scalar.detach()
 

@@ -1,6 +1,7 @@
 """Returns, step losses and reductions, on NumPy and torch, by hand and by plain loops."""
 
 import re
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -381,6 +382,14 @@ def test_backward_hands_a_number_to_the_reductions_that_are_functions_of_it(
     (found, _), (plain, _) = gradient_by_backward(reduction, **numbers), gradient_by_backward(base)
     np.testing.assert_allclose(found, factor * plain, atol=1e-14)
     np.testing.assert_array_equal(gradient_by_backward(base, **numbers)[0], plain)
+
+
+def test_backward_leaves_numbers_of_other_names_to_a_reduction_of_one_s_own(monkeypatch):
+    scaled = partial(lambda values, mask, scale: scale * losses.sum_(values, mask), scale=3.0)
+    monkeypatch.setitem(losses.REDUCTIONS, "scaled", scaled)
+    np.testing.assert_allclose(
+        gradient_by_backward("scaled")[0], 3 * gradient_by_backward("sum")[0], atol=1e-12
+    )
 
 
 def test_the_tilt_of_the_typical_is_the_episode_mean():
