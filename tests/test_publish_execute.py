@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -446,7 +447,7 @@ def test_the_front_page_gets_the_numbers_and_the_picture_of_a_full_run(tmp_path,
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     monkeypatch.setattr(publish, "NOTEBOOKS", tmp_path)
     publish.front_page([{"equations": 3, "claims": 2}, {"equations": 4, "claims": 0}])
-    line = "7 equations and 2 claims in 2 notebooks"
+    line = f"7 equations and 2 claims in 2 notebooks, on {time.strftime('%Y-%m-%d')}"
     after = f"a <!-- verified -->{line}<!-- /verified --> b ![p < 3](notebooks/stop_or_walk.png) c"
     after += f" <!-- run -->{summary.versions()}<!-- /run -->"
     assert readme.read_text("utf-8") == after

@@ -28,6 +28,7 @@ OLDEST = "{}.{}".format(*entry.OLDEST)
 NAMED = {"jupyterlab", "torch", "gymnasium", "matplotlib", "nbval"}
 TOP = {"notebooks", "coursekit", "tests", "environment.yml", "README.md", "pyproject.toml"}
 TOP |= {"LICENSE", "CONTRIBUTING.md", ".ci", ".gitignore", ".github", ".gitattributes"}
+TOP |= {".pre-commit-config.yaml"}
 
 
 # The files at the top agree with each other

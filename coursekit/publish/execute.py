@@ -246,7 +246,8 @@ def front_page(rows: list[dict[str, Any]]) -> None:
     """Write the numbers of this run, and the pictures with their alt text, for the README."""
     equations, claims = (sum(row[kind] for row in rows) for kind in ("equations", "claims"))
     lines = {
-        "verified": f"{equations} equations and {claims} claims in {len(rows)} notebooks",
+        "verified": f"{equations} equations and {claims} claims in {len(rows)} notebooks, "
+        f"on {time.strftime('%Y-%m-%d')}",
         "run": versions(),
     }
     path = ROOT / "README.md"

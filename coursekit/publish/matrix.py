@@ -102,7 +102,7 @@ def run(row: Row, parts: Sequence[str]) -> tuple[int | None, str]:
     lines = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
     if done.returncode:
         print("\n".join(f"    {line}" for line in lines[-24:]))
-    return done.returncode, lines[-1]
+    return done.returncode, (done.stdout.strip().splitlines() or lines)[-1]
 
 
 def wrapped(row: Row, clone: Path, words: list[str]) -> list[str]:
