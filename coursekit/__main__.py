@@ -70,7 +70,7 @@ def parser():
     said = "with --seeds: seeds that are drawn, from D where it is given"
     sub.add_argument("--drawn", type=int, nargs="?", const=-1, metavar="D", help=said)
     sub = commands.add_parser("build", help="make slides, handouts, site … from stored outputs")
-    said = "slides, runsheet, handout, site, student; all by default"
+    said = "slides, runsheet, handout, site, student; all of these by default; pdf"
     sub.add_argument("parts", nargs="*", default=["all"], metavar="PART", help=said)
     sub = commands.add_parser("mutate", help="which mistakes would tests or notebooks notice?")
     sub.add_argument("modules", nargs="*", metavar="MODULE", help="such as losses; all by default")

@@ -15,16 +15,16 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "coursekit"
 FLOORS = {
     **dict.fromkeys(["guards", "places"], -1),  # the ground under all of them
-    **dict.fromkeys(["__init__", "ready", "mlp", "stats", "streams", "progress"], 0),
+    **dict.fromkeys(["__init__", "ready", "install", "mlp", "stats", "streams", "progress"], 0),
     **dict.fromkeys(["mdp", "losses", "policies", "baselines", "quiz"], 1),
     **dict.fromkeys(["bugs", "rollout", "gradients", "estimators", "tokens", "answers"], 2),
     **dict.fromkeys(["train", "detective", "actor_critic"], 3),
     **dict.fromkeys(["fast"], 4),
     **dict.fromkeys(["experiments", "plots", "explorables"], 5),
     **dict.fromkeys(["verify", "checks", "predictions", "exercises"], 6),
-    **dict.fromkeys(["publish", "install", "__main__"], 7),
+    **dict.fromkeys(["publish", "__main__"], 7),
 }
-DOORS = {("__main__", "install"), ("__main__", "publish"), ("exercises", "checks")}
+DOORS = {("__main__", "publish"), ("exercises", "checks")}
 FILES = sorted(PACKAGE.rglob("*.py"))
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 
@@ -74,7 +74,7 @@ def test_a_module_imports_from_lower_floors_only(path):
         ("losses", "import coursekit.train as t", {"train"}),
         ("losses", "from . import policies, mlp", {"policies"}),
         ("mdp", "def f():\n    from .losses import sum_", {"losses"}),
-        ("publish", "from coursekit import checks, install", {"install"}),
+        ("publish", "from coursekit import checks, __main__", {"__main__"}),
         ("exercises", "from coursekit.checks import Exercise", set()),
         ("gradients", "from coursekit import mdp, policies\nimport numpy", set()),
     ],

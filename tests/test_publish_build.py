@@ -1,9 +1,12 @@
 """One command builds what is asked for, again only where something changed, and an index of it."""
 
+import json
 import sys
 from types import ModuleType
 
+import nbformat
 import pytest
+from test_documents import calls
 
 from coursekit.publish import build
 
@@ -63,3 +66,13 @@ def test_only_what_changed_is_made_again(tmp_path):
     target.write_text("made")
     source.write_text("b")
     assert build.changed(target, [source, "y"])
+
+
+def test_the_report_has_what_the_notebooks_verify():
+    report = json.loads((build.NOTEBOOKS / "report.json").read_text(encoding="utf-8"))
+    for path in sorted(build.NOTEBOOKS.glob("*.ipynb")):
+        book = nbformat.read(path, as_version=4)
+        for kind in ("equation", "claim"):
+            rows = [row for row in report[path.stem]["verified"] if row["kind"] == kind]
+            assert {row["tag"] for row in rows} == set(calls(book, kind)), path.stem
+            assert all(row["holds"] for row in rows)

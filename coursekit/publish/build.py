@@ -22,9 +22,11 @@ PARTS = {  # name -> what the index says of it
     "slides": "A deck for each notebook: arrow keys, S for the speaker's view",
     "runsheet": "Run sheets and plans for the evening before a lecture",
     "handout": "Handouts to print: a notebook each and the whole, with solutions and without",
+    "pdf": "Decks, handouts and the reference card as PDF",
     "site": "The course as a web site, with search",
     "student": "The student edition: notebooks without solutions",
 }
+APART = ("pdf",)  # takes minutes, and a browser: only where it is asked for by name
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Sum or mean? What was built</title>
 <meta name="viewport" content="width=device-width">
@@ -38,14 +40,15 @@ dt {{ font-weight: bold; margin-top: 1rem }}</style></head>
 
 
 def build(names: Iterable[str] = ("all",), out: Path = ROOT / "build") -> int:
-    """Build some parts, or "all" of them, and the index; the exit status 0.
+    """Build some parts, or "all" of them but for those of APART, and the index; the status 0.
 
     ValueError for a part that is unknown.
     """
     asked = list(dict.fromkeys(names))
     for name in asked:
         guards.one_of("part", name, ["all", *PARTS])
-    asked = list(PARTS) if "all" in asked else asked
+    if "all" in asked:
+        asked = [name for name in PARTS if name not in APART or name in asked]
     out.mkdir(parents=True, exist_ok=True)
     for name in asked:
         if find_spec(f"coursekit.publish.{name}") is None:

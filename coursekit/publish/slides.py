@@ -171,7 +171,7 @@ def told(slide: Slide, chapter: str) -> list[str]:
     """The notes of an exercise or of a question of a quiz, from what is said to wrong answers."""
     if found := re.fullmatch(r"ex-(\d+)-(\d+)", slide.name):
         said = checks.find(".".join(found.groups())).wrong
-        time = re.search(r"(\d+) minutes", slide.prose)
+        time = re.search(r"(\d+) minutes?", slide.prose)
         head = f"**Exercise · {time[1] if time else 5} min, if it is done in the room.** Let pairs "
         head += "work, and ask for an answer before the hints. What is said to wrong ones:"
     elif (
