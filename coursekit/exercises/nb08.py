@@ -145,16 +145,16 @@ EXERCISES = {
         },
     ),
     "8.4": Exercise(
-        solution=(4.5 / 8.25**0.5, 499.5 / 83333.25**0.5),
+        solution=(4.5 / 8.25**0.5, 49.5 / 833.25**0.5),
         wrong={
-            "those are the returns; they are to be standardised": (10.0, 1000.0),
-            "centred, but not yet divided by the deviation": (4.5, 499.5),
-            "divided, but not centred": (10 / 8.25**0.5, 1000 / 83333.25**0.5),
+            "those are the returns; they are to be standardised": (10.0, 100.0),
+            "centred, but not yet divided by the deviation": (4.5, 49.5),
+            "divided, but not centred": (10 / 8.25**0.5, 100 / 833.25**0.5),
             "that is the deviation with n − 1; NumPy's std divides by n": (
                 4.5 / (8.25 * 10 / 9) ** 0.5,
-                499.5 / (83333.25 * 1000 / 999) ** 0.5,
+                49.5 / (833.25 * 100 / 99) ** 0.5,
             ),
-            "that is the last step's": (-4.5 / 8.25**0.5, -499.5 / 83333.25**0.5),
+            "that is the last step's": (-4.5 / 8.25**0.5, -49.5 / 833.25**0.5),
         },
     ),
 }

@@ -74,7 +74,8 @@ def a_reduction(rng):
     lengths = rng.integers(1, 9, size=B)
     if rng.uniform() < 0.15:  # the sum: no pool
         return np.full(B, 1 / B), lengths
-    return weights_of(lengths, int(rng.choice(pools(lengths)))), lengths
+    noise = 1 + 1e-11 * rng.integers(-3, 4, B)
+    return weights_of(lengths, int(rng.choice(pools(lengths)))) * noise, lengths
 
 
 EXERCISES = {
@@ -192,6 +193,8 @@ EXERCISES = {
             (weights_of(np.array([5]), 1), np.array([5])),
             (np.full(4, 0.25), np.array([1, 3, 2, 4])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 1e-6), np.array([1, 3, 2, 4])),
+            (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 2e-8), np.array([1, 3, 2, 4])),
+            (weights_of(np.array([1, 3, 2, 4]), 2) * (1 - 2e-10), np.array([1, 3, 2, 4])),
         ],
         draw=a_reduction,
         wrong={
