@@ -21,7 +21,11 @@ def cell(source, kind="-", code=False, name="c-1", outputs=()):
 
 
 def small(*cells):
-    return nbformat.v4.new_notebook(cells=list(cells))
+    book = nbformat.v4.new_notebook()
+    for i, given in enumerate(cells):
+        name = f"c-{i}" if given.id == "c-1" else given.id
+        book.cells.append(nbformat.from_dict(given | {"id": name}))
+    return book
 
 
 @pytest.mark.parametrize(
