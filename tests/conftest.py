@@ -11,3 +11,18 @@ def pytest_collection_modifyitems(items):
     """An id with an address in it is another one in each process: two workers could not agree."""
     if odd := [item.nodeid for item in items if " at 0x" in item.nodeid]:
         raise pytest.UsageError(f"{odd[0]}: give this parametrization ids that do not change")
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The site in build/site, brought up to date; two workers do not write it at once."""
+    pytest.importorskip("sphinx", reason="the site needs the extra `publish`")
+    from filelock import FileLock
+
+    from coursekit.publish import execute, site
+
+    folder = execute.ROOT / "build" / "site"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_name(".site.lock")):
+        site.build(folder)
+    return folder

@@ -1,0 +1,287 @@
+"""The course as a web site: Sphinx with MyST-NB, from the stored outputs, without a network.
+
+Every page works from ``file://`` and behind a sub-path: all addresses are relative, MathJax and the
+theme are copied beside the pages, and a figure is a file of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import io
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from coursekit.publish import execute, marks
+
+ROOT = execute.ROOT
+PAGES = Path(__file__).with_name("pages")  # what is written for the site alone
+FIGURE = re.compile(r'<img (.*?)src="data:image/png;base64,([\w+/=]+)">', flags=re.DOTALL)
+CONFIG = {
+    "project": "Sum or mean?",
+    "html_title": "Sum or mean?",
+    "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton", marks.__name__],
+    "nb_execution_mode": "off",
+    "nb_merge_streams": True,
+    "myst_enable_extensions": ["dollarmath", "colon_fence", "attrs_block"],
+    "myst_dmath_double_inline": True,
+    "html_theme": "furo",
+    "html_static_path": ["_static"],
+    "html_extra_path": ["_extra"],
+    "html_css_files": ["course.css"],
+    "html_js_files": ["course.js"],
+    "html_show_sourcelink": False,
+    "html_copy_source": False,
+    "html_show_sphinx": False,
+    "html_baseurl": "",
+    "pygments_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "mathjax_path": "tex-svg.js",
+    "copybutton_selector": "div.cell_input pre, div.highlight-python pre, div.highlight-sh pre",
+    "autodoc_member_order": "bysource",
+    "autodoc_typehints": "signature",
+    "python_maximum_signature_line_length": 88,
+    "html_theme_options": {
+        "top_of_page_buttons": [],
+        "light_css_variables": {"color-brand-primary": "#0b5c94", "color-brand-content": "#0b5c94"},
+        "dark_css_variables": {"color-brand-primary": "#7cc0f5", "color-brand-content": "#7cc0f5"},
+    },
+    "suppress_warnings": ["ref.python"],  # two classes of one name: no reader misses that link
+}
+
+
+def build(out: Path) -> Path:
+    """Write the site to the folder ``out``; returns its first page.
+
+    Only pages whose source has changed are made again. Raises sphinx.errors.SphinxError where
+    anything at all is wrong: a warning of Sphinx is an error here.
+    """
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    work = out.with_name(f".{out.name}")
+    sources = work / "sources"
+    known, said = write(sources), io.StringIO()
+    with patch_docutils(), docutils_namespace():
+        app = Sphinx(
+            srcdir=sources,
+            confdir=sources,
+            outdir=out,
+            doctreedir=work / "doctrees",
+            buildername="html",
+            confoverrides=known,
+            status=None,
+            warning=said,
+            warningiserror=True,
+            exception_on_warning=False,
+        )
+        app.build()
+    if app.statuscode:
+        raise ValueError(f"the site has faults:\n{said.getvalue()}")
+    return out / "index.html"
+
+
+def write(sources: Path) -> dict:
+    """Write what Sphinx reads; returns what ``marks`` needs to know of all pages together."""
+    paths = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
+    books = {path.stem: execute.read(path) for path in paths}
+    stored = execute.NOTEBOOKS / "report.json"
+    report = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
+    texts = {
+        f"{stem}.ipynb": nbformat.writes(page(book, stem, sources)) for stem, book in books.items()
+    }
+    texts |= {
+        path.name: path.read_text(encoding="utf-8") for path in execute.NOTEBOOKS.glob("*.md")
+    }
+    texts |= {path.name: filled(path, books, report) for path in PAGES.glob("*.md")}
+    texts |= api()
+    texts["conf.py"] = f"from {__name__} import CONFIG\n\nglobals().update(CONFIG)\n"
+    texts |= {f"_static/{path.name}": path.read_text("utf-8") for path in PAGES.glob("course.*")}
+    for name, text in texts.items():
+        put(sources / name, text.encode("utf-8"))
+    for path in paths:
+        put(sources / "_extra" / "notebooks" / path.name, path.read_bytes())
+    for name in execute.PICTURES:
+        put(sources / "_static" / name, (execute.NOTEBOOKS / name).read_bytes())
+    mathjax = files("sphinx-mathjax-offline") / "static" / "mathjax" / "tex-svg.js"
+    put(sources / "_static" / "tex-svg.js", mathjax.read_bytes())
+    for path in sources.glob("*.*"):  # of an earlier build
+        if path.name not in texts:
+            path.unlink()
+    return {
+        "course_marks": marks.known({stem: prose(book) for stem, book in books.items()}),
+        "course_terms": marks.terms(texts["GLOSSARY.md"]),
+        "course_report": {
+            line["tag"]: marks.measured(line)
+            for entry in report.values()
+            for line in entry["verified"]
+            if line["kind"] == "claim"
+        },
+    }
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file, unless it holds the same already: its time says whether it was changed."""
+    if path.exists() and path.read_bytes() == data:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def prose(book: NotebookNode) -> str:
+    """All the Markdown of a notebook."""
+    return "\n\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
+
+
+def page(book: NotebookNode, stem: str, sources: Path) -> NotebookNode:
+    """A notebook as a page: no speaker's notes, solutions folded, figures as files."""
+    kept = [c for c in book.cells if c.metadata.slideshow.slide_type != "notes"]
+    book = nbformat.v4.new_notebook(metadata=book.metadata, cells=kept)
+    for cell in book.cells:
+        if cell.cell_type == "markdown":
+            cell.source = markdown(cell.source)
+        else:
+            fold(cell)
+            for output in cell.outputs:
+                shown(output, sources)
+    first = next(cell for cell in book.cells if cell.cell_type == "markdown")
+    title, _, rest = first.source.partition("\n")
+    first.source = f"{title}\n\n{launch(stem)}\n{rest}"
+    return book
+
+
+def markdown(source: str) -> str:
+    """Markdown as MyST reads it: anchors as targets, what is folded as Markdown and not as HTML."""
+    source = re.sub(r'<a id="([\w-]+)"></a>\s*', r"(\1)=\n", source)
+    source = re.sub(r"(<details>)(<summary>.*?</summary>)\s*", r"\n\1\2\n\n", source)
+    return re.sub(r"\s*</details>", "\n\n</details>\n", source)
+
+
+def fold(cell: NotebookNode) -> None:
+    """Close what a reader opens when he wants it: solutions, imports, the code of a figure."""
+    tags = set(cell.metadata.get("tags", []))
+    drawn = any("base64," in str(output) for output in cell.outputs)
+    named = "the solution" if "solution" in tags else "the code of this figure" if drawn else None
+    named = "the imports" if cell.id == "setup" else named
+    cell.metadata = nbformat.from_dict({"tags": sorted(tags & {"solution", "exercise"})})
+    if named:
+        cell.metadata.tags.append("hide-cell" if "solution" in tags else "hide-input")
+        shown = {"code_prompt_show": f"Show {named}", "code_prompt_hide": f"Hide {named}"}
+        cell.metadata["mystnb"] = shown
+
+
+def shown(output: NotebookNode, sources: Path) -> None:
+    """Write the pictures of an output beside the page, and let it point to them."""
+    data = output.get("data", {})
+    data.pop("image/png", None)  # the same picture
+    if "text/html" in data:
+        data["text/html"] = FIGURE.sub(lambda m: figure(m, sources), data["text/html"])
+
+
+def figure(found: re.Match, sources: Path) -> str:
+    """One picture: its file is named by its content, so that a browser keeps it."""
+    data = base64.b64decode(found[2])
+    name = f"{hashlib.sha256(data).hexdigest()[:12]}.png"
+    put(sources / "_static" / "figures" / name, data)
+    return f'<img loading="lazy" {found[1]}src="_static/figures/{name}">'
+
+
+def launch(stem: str) -> str:
+    """The buttons below a notebook's title."""
+    return (
+        '<p class="launch">'
+        f'<a download href="notebooks/{stem}.ipynb">Download this notebook</a> '
+        f'<a href="run.html">Run it</a></p>\n'
+    )
+
+
+def filled(path: Path, books: dict[str, NotebookNode], report: dict) -> str:
+    """A page of the site with its {{marks}} filled in."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    values = {
+        "contents": "\n".join(books),
+        "notebooks": section(readme, "The notebooks").replace(
+            "#the-detective-alone", "detective.md"
+        ),
+        "detective": section(readme, "The detective alone"),
+        "start": section(readme, "Start"),
+        "run": section(readme, "What was tried, and what was not"),
+        "api": "\n".join(
+            f"- [`coursekit.{name}`](api_{name}.rst): {said}" for name, said in modules().items()
+        ),
+        "modules": "\n".join(f"api_{name}" for name in modules()),
+        "versions": "; ".join(sorted({entry["versions"] for entry in report.values()})),
+        "verified": "\n\n".join(
+            verified(name, book, report.get(name)) for name, book in books.items()
+        ),
+    }
+    for name, (book, cell) in execute.PICTURES.items():
+        if book[:-6] in books:
+            values[Path(name).stem] = execute.picture(execute.NOTEBOOKS / book, cell)[0]
+    return re.sub(
+        r"\{\{(\w+)\}\}", lambda found: values[found[1]], path.read_text(encoding="utf-8")
+    )
+
+
+def verified(name: str, book: NotebookNode, entry: dict | None) -> str:
+    """The table of one notebook: each equation and claim, what was allowed and what was found."""
+    title = book.cells[0].source.partition("\n")[0].removeprefix("# ")
+    if entry is None:
+        return f"## {title}\n\nNo run of this notebook is stored."
+    sentences = dict(
+        re.findall(r"^\*\*Claim (\d+\.\d+)\.\*\* (.+)", prose(book), flags=re.MULTILINE)
+    )
+    equations, claims = [], []
+    for line in entry["verified"]:
+        tag, value = line["tag"], line["value"]
+        if line["kind"] == "equation":
+            equations.append(f"| ({tag}) | {value:.1e} | {line['bound']:g} |")
+        else:
+            said = sentences[tag].replace("|", "\\|")
+            claims.append(f"| {tag} | {said} | {marks.measured(line)} |")
+    parts = [f"## {title}", f"[The notebook]({name}.ipynb); master seed {entry['seed']}."]
+    if equations:
+        parts += ["\n".join(["| equation | difference | allowed |", "|---|---|---|", *equations])]
+    if claims:
+        parts += ["\n".join(["| claim | sentence | found |", "|---|---|---|", *claims])]
+    return "\n\n".join(parts)
+
+
+def section(text: str, heading: str) -> str:
+    """What stands under a heading of a Markdown text, without it."""
+    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"\]\(notebooks/", "](", found[1])
+    return re.sub(r"\[([^]]*)\]\((?:LICENSE|CONTRIBUTING\.md)\)", r"\1", text)
+
+
+def modules() -> dict[str, str]:
+    """The modules that a reader may call: dotted name below coursekit -> what it is for."""
+    package, found = ROOT / "coursekit", {}
+    for path in sorted(package.rglob("*.py")):
+        name = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
+        if name.partition(".")[0] not in (
+            "__init__",
+            "__main__",
+            "install",
+            "exercises",
+            "publish",
+        ):
+            doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            found[name] = doc.partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+    return found
+
+
+def api() -> dict[str, str]:
+    """A page for each module, from its docstrings."""
+    pages = {}
+    for name in modules():
+        title = f"coursekit.{name}"
+        head = f"{title}\n{'=' * len(title)}"
+        pages[f"api_{name}.rst"] = f"{head}\n\n.. automodule:: {title}\n   :members:\n"
+    return pages
