@@ -150,6 +150,8 @@ def test(args, rest):
                     "%s does not exist in %s; see `ls notebooks tests`." % (path, ROOT)
                 )
             paths.append(ROOT / path)
+    if not fast:
+        install.add("publish")  # for the tests of what is built
     workers = 1 if len(paths) == 1 and paths[0].is_file() else 2
     if workers == 2:
         compile_once()

@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from coursekit import explorables
 from coursekit.publish import execute, marks
 
 ROOT = execute.ROOT
@@ -107,6 +108,9 @@ def write(sources: Path) -> dict:
         put(sources / name, text.encode("utf-8"))
     for path in paths:
         put(sources / "_extra" / "notebooks" / path.name, path.read_bytes())
+    for name in explorables.TITLES:
+        page_of_its_own = explorables.page(name).encode("utf-8")
+        put(sources / "_extra" / "explorables" / f"{name}.html", page_of_its_own)
     for name in execute.PICTURES:
         put(sources / "_static" / name, (execute.NOTEBOOKS / name).read_bytes())
     mathjax = files("sphinx-mathjax-offline") / "static" / "mathjax" / "tex-svg.js"
@@ -216,6 +220,10 @@ def filled(path: Path, books: dict[str, NotebookNode], report: dict) -> str:
             f"- [`coursekit.{name}`](api_{name}.rst): {said}" for name, said in modules().items()
         ),
         "modules": "\n".join(f"api_{name}" for name in modules()),
+        "explorables": "\n".join(
+            f'- <a href="explorables/{name}.html">{title}</a>'
+            for name, title in explorables.TITLES.items()
+        ),
         "versions": "; ".join(sorted({entry["versions"] for entry in report.values()})),
         "verified": "\n\n".join(
             verified(name, book, report.get(name)) for name, book in books.items()
