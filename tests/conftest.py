@@ -1,6 +1,7 @@
 """One thread for torch: its tensors here are tiny, and threads that wait for work cost most."""
 
 import os
+import warnings
 
 import pytest
 
@@ -24,6 +25,7 @@ def built():
 
     folder = execute.ROOT / "build" / "site"
     folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_name(".site.lock")):
+    with FileLock(folder.with_name(".site.lock")), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MyST-NB calls what Sphinx 11 will not have
         site.build(folder)
     return folder

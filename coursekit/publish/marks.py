@@ -85,7 +85,6 @@ def setup(app: Any) -> dict[str, Any]:
     app.add_config_value("course_terms", {}, "env")
     app.add_config_value("course_report", {}, "env")
     app.connect("doctree-read", mark)
-    app.connect("autodoc-process-docstring", plain_docstring)
     app.connect("html-page-context", levels, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -234,12 +233,10 @@ def first_uses(doctree: Any, words: Mapping[str, tuple[str, str]]) -> None:
         replace(text, first, pattern, classes=["term"])
 
 
-def plain_docstring(
-    app: Any, what: str, name: str, it: Any, options: Any, lines: list[str]
-) -> None:
-    """Docstrings are plain text with ``code`` and indented programs; nothing else is markup."""
+def plain(docstring: str) -> str:
+    """A docstring as reStructuredText: ``code`` and indented programs, nothing else is markup."""
     made, literal = [], False
-    for line in lines:
+    for line in docstring.splitlines():
         literal = literal and (not line.strip() or line.startswith(" "))
         if line.startswith("    ") and not literal and not (made and made[-1].strip()):
             made += ["::", ""]
@@ -250,4 +247,4 @@ def plain_docstring(
             line = "".join(parts)
         literal = literal or line.rstrip().endswith("::")
         made.append(line)
-    lines[:] = made
+    return "\n".join(made)

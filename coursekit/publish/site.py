@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import re
+import textwrap
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,7 +28,7 @@ FIGURE = re.compile(r'<img (.*?)src="data:image/png;base64,([\w+/=]+)">', flags=
 CONFIG = {
     "project": "Sum or mean?",
     "html_title": "Sum or mean?",
-    "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton", marks.__name__],
+    "extensions": ["myst_nb", "sphinx_copybutton", marks.__name__],
     "nb_execution_mode": "off",
     "nb_merge_streams": True,
     "myst_enable_extensions": ["dollarmath", "colon_fence", "attrs_block"],
@@ -45,8 +46,6 @@ CONFIG = {
     "pygments_dark_style": "a11y-high-contrast-dark",
     "mathjax_path": "tex-svg.js",
     "copybutton_selector": "div.cell_input pre, div.highlight-python pre, div.highlight-sh pre",
-    "autodoc_member_order": "bysource",
-    "autodoc_typehints": "signature",
     "python_maximum_signature_line_length": 88,
     "html_theme_options": {
         "top_of_page_buttons": [],
@@ -217,9 +216,9 @@ def filled(path: Path, books: dict[str, NotebookNode], report: dict) -> str:
         "start": section(readme, "Start"),
         "run": section(readme, "What was tried, and what was not"),
         "api": "\n".join(
-            f"- [`coursekit.{name}`](api_{name}.rst): {said}" for name, said in modules().items()
+            f"- [`coursekit.{name}`](api_{name}.rst): {first_sentence(path)}"
+            for name, path in modules().items()
         ),
-        "modules": "\n".join(f"api_{name}" for name in modules()),
         "explorables": "\n".join(
             f'- <a href="explorables/{name}.html">{title}</a>'
             for name, title in explorables.TITLES.items()
@@ -268,8 +267,8 @@ def section(text: str, heading: str) -> str:
     return re.sub(r"\[([^]]*)\]\((?:LICENSE|CONTRIBUTING\.md)\)", r"\1", text)
 
 
-def modules() -> dict[str, str]:
-    """The modules that a reader may call: dotted name below coursekit -> what it is for."""
+def modules() -> dict[str, Path]:
+    """The modules that a reader may call: dotted name below coursekit -> file."""
     package, found = ROOT / "coursekit", {}
     for path in sorted(package.rglob("*.py")):
         name = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
@@ -280,16 +279,47 @@ def modules() -> dict[str, str]:
             "exercises",
             "publish",
         ):
-            doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            found[name] = doc.partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+            found[name] = path
     return found
 
 
+def docstring(node: ast.AST) -> str:
+    """The docstring of a piece of a program as reStructuredText."""
+    return marks.plain(ast.get_docstring(node) or "")
+
+
+def first_sentence(path: Path) -> str:
+    """What a module is for."""
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return doc.partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+
+
 def api() -> dict[str, str]:
-    """A page for each module, from its docstrings."""
+    """A page for each module, from its docstrings; read, not imported. ``api.md`` links them."""
     pages = {}
-    for name in modules():
-        title = f"coursekit.{name}"
-        head = f"{title}\n{'=' * len(title)}"
-        pages[f"api_{name}.rst"] = f"{head}\n\n.. automodule:: {title}\n   :members:\n"
+    for name, path in modules().items():
+        tree, title = ast.parse(path.read_text(encoding="utf-8")), f"coursekit.{name}"
+        parts = [
+            ":orphan:",
+            f"{title}\n{'=' * len(title)}",
+            f".. py:module:: {title}",
+            docstring(tree),
+        ]
+        parts += [described(node) for node in tree.body]
+        pages[f"api_{name}.rst"] = "\n\n".join(filter(None, parts)) + "\n"
     return pages
+
+
+def described(node: ast.AST) -> str:
+    """A public function, or a class with its methods, with signature and docstring; else ""."""
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+        return ""
+    if isinstance(node, ast.FunctionDef):
+        result = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        head = f".. py:function:: {node.name}({ast.unparse(node.args)}){result}"
+        inside = []
+    else:
+        head = f".. py:class:: {node.name}"
+        inside = [described(part).replace("py:function", "py:method", 1) for part in node.body]
+    body = "\n\n".join(filter(None, [docstring(node), *inside]))
+    return f"{head}\n\n{textwrap.indent(body, '   ')}"
