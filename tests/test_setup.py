@@ -87,10 +87,9 @@ def test_the_wheel_holds_the_package_and_nothing_of_the_notebooks(tmp_path, monk
     with zipfile.ZipFile(tmp_path / buildapi.build_wheel(str(tmp_path))) as wheel:
         held = set(wheel.namelist())
         said = {Path(name).name: wheel.read(name).decode() for name in held if "dist-info" in name}
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "coursekit").rglob("*.py")}
-    pages = (ROOT / "coursekit" / "explorables").glob("*.html")
-    modules |= {str(path.relative_to(ROOT)) for path in pages}
-    assert {name for name in held if ".dist-info/" not in name} == modules
+    files = [path for path in (ROOT / "coursekit").rglob("*") if path.is_file()]
+    package = {str(path.relative_to(ROOT)) for path in files if path.parent.name != "__pycache__"}
+    assert {name for name in held if ".dist-info/" not in name} == package
     assert set(said) == {"METADATA", "RECORD", "WHEEL", "LICENSE", "entry_points.txt"}
     head = said["METADATA"].split("\n\n")[0]
     assert f"Version: {__version__}\n" in head
