@@ -106,6 +106,14 @@ WEIGHTS = {
     "clipped": lambda r, m, g, c: losses.reward_to_go(r, g).clamp(-10 * c, 10 * c),
     "reward clipped": lambda r, m, g, c: losses.reward_to_go(r.clamp(-3 * c, 3 * c), g),
     "n step": lambda r, m, g, c: losses.reward_to_go(r, g) - losses.reward_to_go(r, g).roll(-9, 1),
+    "bent": lambda r, m, g, c: torch.tanh(c * losses.reward_to_go(r, g)),
+    "rewards bent": lambda r, m, g, c: losses.reward_to_go(torch.tanh(c * r), g),
+    "over the norm": lambda r, m, g, c: (
+        losses.reward_to_go(r, g) / (losses.reward_to_go(r, g).norm() + 1e-9)
+    ),
+    "better half": lambda r, m, g, c: (
+        losses.reward_to_go(r, g) * (losses.whole_return(r, g) >= r.sum(1).median())
+    ),
     "squared": lambda r, m, g, c: losses.reward_to_go(r, g) * (1 + 1e-3 * c * r.abs()),
     "cut": lambda r, m, g, c: losses.reward_to_go(r, g) * (torch.arange(r.shape[1]) < 40 * c),
     "flipped": lambda r, m, g, c: (
@@ -191,17 +199,152 @@ def drawn(seed):
 
 
 def judged(seed):
-    """The finding, the parts, and whether a ✓ is true; None where it is none."""
+    """The finding, the parts, and whether a ✓ and the names are true; None where there is none."""
     loss, names, dtype = drawn(seed)
     finding = detective.audit(loss)
-    true = points_right(loss, 1e-3 if dtype == torch.float32 else 1e-6) if finding.ok else None
-    return finding, names, true
+    tolerance = 1e-3 if dtype == torch.float32 else 1e-6
+    true = points_right(loss, tolerance) if finding.ok else None
+    return finding, names, true, truly_named(loss, finding, tolerance)
+
+
+# --- Names are true: the loss that they say it is, written here once more, has the same gradient.
+
+
+def less_mean(r, m, g):
+    G = losses.reward_to_go(r, g) * m
+    return G - G.sum() / m.sum()
+
+
+def less_mean_of_time(r, m, g):
+    G = losses.reward_to_go(r, g) * m
+    return G - G.sum(0) / m.sum(0).clamp(min=1)
+
+
+def less_others(r, m, g):
+    return losses.reward_to_go(r, g) - leave_one_out(r, m, g, 0)
+
+
+BY_NAME = {
+    "whole_return": lambda r, m, g: losses.whole_return(r, g),
+    "next_return": lambda r, m, g: losses.reward_to_go(r, g) - r,
+    "centred_over_batch": less_mean,
+    "leave_one_out_to_go": less_others,
+}
+NORM_BY_NAME = {
+    "sum": NORMS["sum"],
+    "constant": NORMS["sum"],
+    "total": lambda each, m, c: each.sum(),
+    "step_mean": NORMS["step_mean"],
+    "episode_mean": NORMS["episode_mean"],
+    "mask_forgotten": NORMS["padded"],
+    "micro_batches": NORMS["micro_batches"],
+}
+CHANGES = {"no_log", "wrong_sign", "constant_baseline", "clipped", "rewards_clipped"}
+CHANGES |= {"function_of_return", "function_of_rewards", "rescaled_per_batch"}
+CHANGES |= {"rescaled_per_episode"}
+DISCOUNTED = {
+    "gamma_missing": lambda g: 1.0,
+    "gamma_twice": lambda g: g * g,
+    "gamma_to_the_t": lambda g: g,
+    "gamma_fixed": lambda g: g,
+}
+
+
+def of_one_step(loss, x):
+    """f(x), whatever the shape: the weights of that many episodes of one step with rewards x."""
+    p = torch.full((x.numel(), 1), -1.0, dtype=torch.float64, requires_grad=True)
+    value = loss(p, x.reshape(-1, 1), torch.ones(x.numel(), 1) > 0, 0.9)
+    return -torch.autograd.grad(value, p)[0].reshape(x.shape) * x.numel()
+
+
+def from_names(finding, of=None):
+    """The loss that the names and numbers of a finding describe; None where this cannot be told.
+
+    ``of``: the loss itself, to ask for a function that the names speak of.
+    """
+    names, numbers = set(finding.names), finding.numbers
+    norm = next((n for n in NORM_BY_NAME if n in names), "sum")
+    weight = next((n for n in BY_NAME if n in names), "")
+    if names - CHANGES - {norm, weight} - set(DISCOUNTED):
+        return None
+    low, high = numbers.get("low", -np.inf), numbers.get("high", np.inf)
+
+    def loss(p, r, m, g):
+        for name, of in DISCOUNTED.items():
+            g_ = numbers["gamma"] if "gamma_fixed" in names else of(g) if name in names else g
+            if name in names:
+                break
+        r = r.clamp(low, high) if "rewards_clipped" in names else r
+        r = of_one_step(of, r) * m if "function_of_rewards" in names else r
+        w = BY_NAME.get(weight, lambda r, m, g: losses.reward_to_go(r, g))(r, m, g_)
+        w = w * g ** torch.arange(r.shape[1]) if "gamma_to_the_t" in names else w
+        w = w.clamp(low, high) if "clipped" in names else w
+        w = of_one_step(of, w) * m if "function_of_return" in names else w
+        w = (w - numbers.get("baseline", 0.0)) * m
+        sign = -1 if "wrong_sign" in names else 1
+        return norm_of(-sign * (p.exp() if "no_log" in names else p) * w, m)
+
+    def norm_of(each, m):
+        return NORM_BY_NAME[norm](each, m, 0)
+
+    return loss
+
+
+def unseen(seed):
+    """A batch of a kind that no case has, at a γ that no case has."""
+    rng = np.random.default_rng([seed, 9])
+    n = rng.integers(1, 50, 7)
+    mask = np.arange(n.max()) < n[:, None]
+    p, r = -rng.uniform(0.05, 4, mask.shape), rng.normal(0.5, 3, mask.shape) * mask
+    made = [torch.tensor(x) for x in (p, r, mask)]
+    made[0].requires_grad_()
+    return (*made, float(rng.uniform(0.6, 1)))
+
+
+def truly_named(loss, finding, tolerance):
+    """Has the loss that the names say the same gradient, up to a factor of one sign? Or None."""
+    named = from_names(finding, loss)
+    if named is None:
+        return None
+    pairs = []
+    for k in range(4):
+        batch = unseen(k)
+        pair = [torch.autograd.grad(f(*batch), batch[0])[0].double() for f in (loss, named)]
+        rows = range(len(batch[0])) if "rescaled_per_episode" in finding.names else [slice(None)]
+        pairs += [(*(g[i].flatten() for g in pair), pair[0].abs().max()) for i in rows]
+    if not {"rescaled_per_batch", "rescaled_per_episode"} & set(finding.names):  # one for all
+        pairs = [(a / s, b / s, s / s) for a, b, s in pairs]
+        pairs = [(*(torch.cat(x) for x in list(zip(*pairs, strict=True))[:2]), torch.tensor(1.0))]
+    for seen, told, size in pairs:
+        factor = (seen @ told / (told @ told)).item() if told.any() else 0.0
+        if (seen - factor * told).abs().max() > 10 * tolerance * size:
+            return False
+    return factor > 0 or len(pairs) > 1
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_every_tick_is_true_where_no_case_was_drawn(seed):
-    finding, names, true = judged(seed)
+def test_every_tick_and_every_name_is_true_where_no_case_was_drawn(seed):
+    finding, names, true, named = judged(seed)
     assert true is not False, f"{names}: {finding}"
+    assert named is not False, f"{names}: {finding}"
+
+
+def test_the_check_of_names_would_find_a_false_one():
+    """As if the return without γ had been called the sum, the mean a sum, the other sign the right one."""
+    right = detective.audit(losses.reinforce)
+    assert truly_named(losses.reinforce, right, 1e-6)
+    for parts in (
+        ("next", "sum", "log π"),
+        ("to_go", "step_mean", "log π"),
+        ("to_go", "sum", "minus"),
+    ):
+        weight, norm, log = (part[n] for part, n in zip((WEIGHTS, NORMS, LOGS), parts, strict=True))
+
+        def loss(p, r, m, g, weight=weight, norm=norm, log=log):
+            return norm(-log(p, 0.5) * weight(r, m, g, 0.5) * m, m, 0.5)
+
+        assert truly_named(loss, right, 1e-6) is False
+        assert truly_named(loss, detective.audit(loss), 1e-6)
 
 
 def test_the_check_of_a_tick_would_find_a_false_one():

@@ -129,7 +129,7 @@ FREE = [
      ("leave_one_out_if_any",), False),
     ("own mean of all", summed(lambda r, m, g: to_go(r, m, g) - whole(r, m, g)[:, :1].mean(0)),
      ("group_centred_to_go",), False),
-    ("own reward", summed(lambda r, m, g: to_go(r, m, g) - 0.001 * r), ("unknown",), False),
+    ("own reward", summed(lambda r, m, g: to_go(r, m, g) - 0.001 * r), ("other_discount",), False),
     ("own length", summed(lambda r, m, g: to_go(r, m, g) - 0.001 * m.sum(1, keepdim=True)),
      ("other_term",), False),
     ("own, if long", summed(lambda r, m, g: to_go(r, m, g) - m.sum(1, keepdim=True).ge(100).int()),
@@ -303,7 +303,7 @@ def k3(p, m):
         ("in the rewards, −", lambda p, r, m, g: losses.reinforce(p, r + 0.01 * p.detach() * m, m,
                                                                  g), ("entropy_penalty",), False),
         ("squares, 1e-6", summed(lambda r, m, g: to_go(r, m, g) + 1e-6 * to_go(r, m, g) ** 2),
-         ("unknown",), False),
+         ("function_of_return",), False),
     ]
 )  # fmt: skip
 def test_a_small_term_is_no_rounding(loss, names, ok):

@@ -15,7 +15,7 @@ import torch
 
 from coursekit import detective, tokens
 from coursekit.detective import audit_accumulation, audit_advantages, audit_tokens
-from coursekit.detective.tokens import calls, field, takes_tokens, weights
+from coursekit.detective.tokens import batches, calls, field, takes_tokens, weights
 
 torch.set_num_threads(1)
 slow = pytest.mark.slow
@@ -438,13 +438,15 @@ def false_names(seeds):
     return {seed: f.names for seed, (f, right) in found.items() if right is False}
 
 
-@pytest.mark.slow
-def test_no_name_of_a_random_composition_is_false():
-    assert not false_names(range(15))
+# 2601 and 2699: where one answer of each batch began at the first place, its padding, counted too,
+# reached from there to the end, so that the longest row was the width.
+@pytest.mark.parametrize(
+    "seeds", [[*range(12), 2601, 2699], pytest.param(range(12, 60), marks=slow)]
+)
+def test_no_name_of_a_random_composition_is_false(seeds):
+    assert not false_names(seeds)
 
 
-# Open: the composition of seed 2601 gets a false name (padded width, padding in, min and max
-# exchanged, k3 with the ratio). Until that is mended this long search runs on request alone.
 @pytest.mark.skipif(
     not os.environ.get("COURSEKIT_FULL"), reason="2,000 losses; run with COURSEKIT_FULL=1"
 )
@@ -452,6 +454,47 @@ def test_no_name_of_a_random_composition_is_false():
 @pytest.mark.parametrize("block", range(20))
 def test_no_name_of_many_random_compositions_is_false(block):
     assert not false_names(range(1000 + 100 * block, 1100 + 100 * block))
+
+
+def other_layouts():
+    """Masks and groups of another kind than those that are asked."""
+    rng = np.random.default_rng(3)
+    for B, first in ((4, 0), (8, 1), (12, 2), (8, 1), (16, 0)):
+        T, t = int(rng.integers(9, 14)), np.arange(14)
+        start, n = rng.integers(first, first + 3, (B, 1)), rng.integers(1, 5, (B, 1))
+        yield ((t >= start) & (t < start + n))[:, :T], np.arange(B) * 2 // B
+
+
+def alike_on(reductions, layouts):
+    """The reductions in sets, in each of which all have the same tables up to one factor."""
+    found = {}
+    for r in reductions:
+        w = np.concatenate([r.table(mask, groups).ravel() for mask, groups in layouts])
+        if w.any():
+            found.setdefault((w / np.abs(w).max()).round(9).tobytes(), []).append(r)
+    return list(found.values())
+
+
+def taken_for_another(labels):
+    """Reductions that are one on these layouts, and more than one on others.
+
+    Where no mask is used, pools of four in a batch of less than eight are no question.
+    """
+    every = [
+        r
+        for r in weights.candidates(list(weights.PLACES), list(weights.POOLS))
+        if r.places != "mask_forgotten" or r.pool not in ("4 in a row", "quarters")
+    ]
+    sets = alike_on(every, [batches.layout(label) for label in labels])
+    return [s for s in sets if len(alike_on(s, list(other_layouts()))) > 1]
+
+
+def test_no_two_reductions_are_alike_on_what_is_asked_alone(monkeypatch):
+    assert not taken_for_another(batches.LAYOUTS)
+    at_0 = (7, (2, 1, 0, 1), (1, 3, 2, 4), (0, 0, 1, 1))
+    monkeypatch.setitem(batches.ALL, "prompts in front", at_0)
+    (one,) = taken_for_another(batches.LAYOUTS)
+    assert {r.name for r in one} == {"padded_width", "longest"}
 
 
 def test_the_fuzz_finds_a_false_name(monkeypatch):

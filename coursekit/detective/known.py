@@ -7,6 +7,7 @@ All arrays are NumPy, (…, B, T), float64; ``mask`` is True where a step is rea
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection
 from functools import cache, cached_property, partial
 from typing import NamedTuple
@@ -279,6 +280,66 @@ WEIGHTS: dict[str, tuple[Callable[[Stack], Array], ...]] = {
 WEIGHTS["next_return"] += (lambda x: np.roll(x.G, -1, axis=-1),)
 WEIGHTS["past_rewards"] += (_forwards,)
 WEIGHTS["standardised_per_episode"] += (lambda x: _centred(x.G, x.mask, (-1,), 1), _unless_alone)
+
+
+def _softmax(whole: bool, axes: tuple[int, ...], padded: bool) -> Callable[[Stack], Array]:
+    """exp(return) over its sum along these axes, the zeros of the padding among them or not."""
+
+    def weight(x: Stack) -> Array:
+        G = np.where(x.mask | padded, x.R[..., :1] + 0 * x.G if whole else x.G, -np.inf)
+        e = np.exp(G - np.maximum(G.max(axes, keepdims=True), -1e300))
+        return e / np.maximum(e.sum(axes, keepdims=True), 1e-300)
+
+    return weight
+
+
+def _over_largest(whole: bool, axes: tuple[int, ...], size: Callable[[Array], Array], padded: bool):
+    """A return over the largest one, of ``size(return)``, along these axes."""
+
+    def weight(x: Stack) -> Array:
+        G = x.R if whole else x.G
+        top = np.where(x.mask | padded, size(G), -np.inf).max(axes, keepdims=True)
+        return np.divide(G, top, out=np.zeros_like(G), where=(top != 0) & np.isfinite(top))
+
+    return weight
+
+
+def _to_range(whole: bool, axes: tuple[int, ...], padded: bool) -> Callable[[Stack], Array]:
+    """(return − smallest) / (largest − smallest) along these axes."""
+
+    def weight(x: Stack) -> Array:
+        G, on = x.R if whole else x.G, x.mask | padded
+        low = np.where(on, G, np.inf).min(axes, keepdims=True)
+        range_ = np.where(on, G, -np.inf).max(axes, keepdims=True) - low
+        return np.divide(G - low, range_, out=np.zeros_like(G), where=range_ > 0)
+
+    return weight
+
+
+def _mean_to_go(x: Stack) -> Array:
+    """G_t over the number of steps that are left."""
+    return x.G / np.maximum(x.mask[..., ::-1].cumsum(-1)[..., ::-1], 1)
+
+
+_AXES = ((-1,), (-2,), (-2, -1))
+# Looked for last: functions of all returns of a batch, of an episode or of a time step.
+LATE: dict[str, tuple[Callable[[Stack], Array], ...]] = {
+    "softmax_of_returns": tuple(
+        _softmax(whole, axes, padded)
+        for whole, axes, padded in itertools.product((False, True), _AXES, (False, True))
+    ),
+    "divided_by_largest": tuple(
+        _over_largest(whole, axes, size, padded)
+        for whole, axes, size, padded in itertools.product(
+            (False, True), _AXES, (np.abs, np.positive), (False, True)
+        )
+    ),
+    "scaled_to_range": tuple(
+        _to_range(whole, axes, padded)
+        for whole, axes, padded in itertools.product((False, True), _AXES, (False, True))
+    ),
+    "mean_to_go": (_mean_to_go,),
+}
 # Name -> the γ that stands where γ was asked for, and whether γ^t stands in front of step t.
 DISCOUNTS: dict[str, tuple[Callable[[float], float], bool]] = {
     "": (lambda gamma: gamma, False),
@@ -305,7 +366,7 @@ def weight_rows(
     stacks = {g: Stack(rewards, mask, g) for g in {of(gamma) for of, _ in DISCOUNTS.values()}}
     powers, rows = gamma ** np.arange(rewards.shape[-1]), {}
     for name in names:
-        for k, weight in enumerate(WEIGHTS[name]):
+        for k, weight in enumerate((WEIGHTS | LATE)[name]):
             seen = {g: weight(x) * mask for g, x in stacks.items()}
             for discount, (of, in_front) in DISCOUNTS.items():
                 rows[name, discount, k] = seen[of(gamma)] * (powers if in_front else 1)
@@ -322,10 +383,12 @@ class Key(NamedTuple):
 
 
 @cache
-def known_weights(book: Casebook, gamma: float | None) -> tuple[list, Array]:
+def known_weights(
+    book: Casebook, gamma: float | None = None, late: bool = False
+) -> tuple[list, Array]:
     """Names (K) and weights (K, M) on all real steps of all cases; no two of them are the same.
 
-    ``gamma`` stands in the place of every case's own, where it is given.
+    ``gamma`` stands in the place of every case's own, where it is given; ``late``: those of LATE.
     """
     alike: dict[tuple, list[int]] = {}  # cases of one shape and one γ are stacked: (N, B, T)
     for i, case in enumerate(book.cases):
@@ -336,7 +399,7 @@ def known_weights(book: Casebook, gamma: float | None) -> tuple[list, Array]:
         rewards, mask = (
             np.stack([getattr(book.cases[i], f) for i in members]) for f in ("rewards", "mask")
         )
-        rows = weight_rows(rewards, mask, at)
+        rows = weight_rows(rewards, mask, at, LATE if late else WEIGHTS)
         table = np.array(list(rows.values()))
         columns |= {i: table[:, k][:, mask[k]] for k, i in enumerate(members)}
     W = np.concatenate([columns[i] for i in range(len(book.cases))], axis=1)
@@ -348,12 +411,17 @@ def known_weights(book: Casebook, gamma: float | None) -> tuple[list, Array]:
 
 
 @cache
-def blocks(book: Casebook, rare: bool = False, gamma: float | None = None) -> list[Block]:
+def blocks(
+    book: Casebook, rare: bool = False, gamma: float | None = None, late: bool = False
+) -> list[Block]:
     """All candidates on all real steps: each weight by each factor in front, with the log or π."""
-    names, W = known_weights(book, gamma)
+    names, W = known_weights(book, gamma, late)
     p = np.exp(book.steps(lambda case: case.logp))
     wide = np.array(
-        [3e-3 if "standardised" in name or "scaled" in name else 0.0 for name, _ in names]
+        [
+            1e-4 if late else 3e-3 if "standardised" in name or "scaled" in name else 0.0
+            for name, _ in names
+        ]
     )
     found = []
     for norm, factors in (RARE if rare else NORMALISATIONS).items():
@@ -383,7 +451,7 @@ def on_steps(every: list[Block], keep: Array) -> list[Block]:
 
 def steps_of(book: Casebook, weight: str, discount: str) -> Array:
     """One weight under one discount on every real step, (M,)."""
-    names, W = known_weights(book, None)
+    names, W = known_weights(book)
     return W[names.index((weight, discount))]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from coursekit import guards
-from coursekit.detective import asking, graph, probes
+from coursekit.detective import asking, functions, graph, probes
 from coursekit.detective.cases import Case, Casebook, casebook, with_junk
 from coursekit.detective.expectation import expected, in_words, way
 from coursekit.detective.finding import Finding
@@ -148,13 +148,14 @@ def _named(
         notes.append("γ^t is dropped, as in nearly all code: for γ < 1 this is not exactly ∇J_γ")
     if not ok and seen.hidden:
         notes.append(seen.hidden)
-    kind = found.names
-    if kind == ("unknown",):
-        notes += probes.described(call)
+    kind, general = found.names, functions.GENERAL & set(found.names)
+    if kind == ("unknown",) or general:
         words = f"{in_words(seen.numbers)}, {way(seen.numbers['cosine'])}"
         headline = f"{words} (expectation against ∇J, worst: {seen.worst})"
-        if seen.same and found.special:
+        if seen.same and (found.special or general):
             kind, headline = ("same_expectation",), f"unknown, but its expectation is {seen.same}"
+    if kind == ("unknown",):
+        notes += probes.described(call)
     return Finding(
         names=(*kind, *names),
         ok=ok,

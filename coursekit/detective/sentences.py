@@ -263,6 +263,58 @@ LOSSES: dict[str, tuple[str, str]] = {
         "rewards are cut before they are added up: another objective, that of the cut rewards",
         "keep it if that is what you want; it is not ∇J",
     ),
+    "function_of_return": (
+        "the weight is a function of the return that is not the return itself: another objective, "
+        "as if that function of the return were paid",
+        "use the return; a scale or a baseline keeps the direction, a bent curve does not",
+    ),
+    "function_of_rewards": (
+        "each reward is sent through a function before the rewards are added up: another "
+        "objective, that of these other rewards",
+        "keep it if that is what you want; it is not ∇J",
+    ),
+    "other_discount": (
+        "the weight is a sum of the episode's rewards, but a reward that comes later counts "
+        "otherwise than γ to the power of its delay, as of a return that is cut after some steps",
+        "discount once, by γ: G = r + γG; or, if this is meant, it is not ∇J",
+    ),
+    "softmax_of_returns": (
+        "the returns are sent through a softmax: weights that are all positive and add to 1, "
+        "whatever was earned",
+        "softmax belongs to the logits; the weight is the return itself",
+    ),
+    "divided_by_largest": (
+        "returns are divided by the largest one of the batch, of the episode or of the time step, "
+        "which depends on these very episodes; biased",
+        "divide by a number that earlier batches have fixed",
+    ),
+    "scaled_to_range": (
+        "returns are moved and stretched to lie between 0 and 1: the smallest one of the batch or "
+        "the episode weighs nothing, whatever it is; biased",
+        "divide by a number that earlier batches have fixed",
+    ),
+    "mean_to_go": (
+        "G_t is divided by the number of steps that are left, which is random and depends on the "
+        "action: reward per step, not reward",
+        "weigh the step by the return itself",
+    ),
+    "rescaled_per_batch": (
+        "the steps of a batch are in proportion, but each batch has a factor of its own that "
+        "follows rewards or log π: batches are weighed against each other, and in general that is "
+        "biased",
+        "let no number in front depend on the batch that is being learned from",
+    ),
+    "rescaled_per_episode": (
+        "the steps of an episode are in proportion, but each episode has a factor of its own that "
+        "follows rewards or log π, as after a max, a median or a logsumexp over episodes: in "
+        "general that is biased",
+        "average over the episodes, with the same weight for each",
+    ),
+    "one_weight_per_episode": (
+        "all steps of an episode have one weight, which follows rewards or log π but is not the "
+        "return of the episode",
+        "use the return of the episode, or the reward-to-go of each step",
+    ),
     "leaking_critic": (
         "the policy's part of the loss has a gradient for another tensor too, such as a critic: "
         "it is pushed away from the returns, where the policy gains by that",

@@ -17,7 +17,7 @@ LADDER = np.array([1, -(2**0.5), 3**0.5, -(5**0.5), 7**0.5, -(1.1**0.5), 1.7**0.
 # label -> T, where each answer starts, how long it is, and its group
 LAYOUTS: dict[str, tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
     "lengths 1, 3, 2, 4": (5, (0,) * 4, (1, 3, 2, 4), (0, 0, 1, 1)),
-    "prompts in front": (7, (2, 1, 0, 1), (1, 3, 2, 4), (0, 0, 1, 1)),
+    "prompts in front": (8, (2, 1, 1, 3), (1, 3, 2, 4), (0, 0, 1, 1)),
     "no padding": (3, (0,) * 4, (3, 3, 2, 1), (0, 0, 1, 1)),
     "up to the edge": (5, (1, 2, 0, 3), (4, 3, 5, 2), (0, 0, 1, 1)),
     "eight answers": (6, (0,) * 8, (2, 1, 4, 3, 1, 2, 5, 3), (0,) * 4 + (1,) * 4),
