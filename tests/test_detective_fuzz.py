@@ -330,11 +330,11 @@ def test_every_tick_and_every_name_is_true_where_no_case_was_drawn(seed):
 
 
 def test_the_check_of_names_would_find_a_false_one():
-    """As if the return without γ had been called the sum, the mean a sum, the other sign the right one."""
+    """As if a return without γ, a mean, or the other sign had been called the sum."""
     right = detective.audit(losses.reinforce)
     assert truly_named(losses.reinforce, right, 1e-6)
     for parts in (
-        ("next", "sum", "log π"),
+        ("no γ", "sum", "log π"),
         ("to_go", "step_mean", "log π"),
         ("to_go", "sum", "minus"),
     ):

@@ -572,9 +572,47 @@ def test_gamma_may_be_given_to_the_audit():
         detective.audit(answers, gamma=1.5)
 
 
-def test_what_was_not_probed_is_said():
-    for text in ("masks with holes", "padding in front", "empty rows", "with padding at the end"):
-        assert text in detective.audit(losses.reinforce).probed
+def cut_out(p, r, m, g):
+    """Each episode by its length, as if it began at the first place."""
+    each = [(p[i, :n] * to_go(r, m, g)[i, :n]).sum() for i, n in enumerate(m.sum(1).tolist())]
+    return -sum(each) / len(each)
+
+
+def stays(p, r, m, g):
+    return -(p * (to_go(r, m, g) - alive(r, m, g)) * m).sum(1).mean()
+
+
+def plain_sum(p, r, m, g):
+    return -(p * to_go(r, m, g) * m).sum(1).mean()
+
+
+def over_some(p, r, m, g):
+    return -(p * to_go(r, m, g) * m).sum() / m.any(1).sum()
+
+
+FRONT, HOLES, EMPTY = "padding in front", "holes in the mask (γ = 1)", "an empty row"
+NO_STEPS, OTHERS = "places that are no steps have a gradient", "the weights of the steps are others"
+
+
+@pytest.mark.parametrize(
+    ("loss", "same", "other"),
+    [
+        (losses.reinforce, {FRONT, HOLES}, {f"{EMPTY}: it stops there"}),
+        (plain_sum, {FRONT, HOLES, f"{EMPTY} (counted in B)"}, set()),
+        (over_some, {FRONT, HOLES, f"{EMPTY} (not counted)"}, set()),
+        (stays, {HOLES, f"{EMPTY} (counted in B)"}, {f"{FRONT}: {OTHERS}"}),
+        (cut_out, {f"{EMPTY} (counted in B)"}, {f"{FRONT}: {NO_STEPS}", f"{HOLES}: {NO_STEPS}"}),
+    ],
+    ids=["refuses", "sum", "some", "by time", "by length"],
+)
+def test_masks_of_another_form_are_asked_once(loss, same, other):
+    """What is not the same is said in the evidence; what is, beside the batches looked at."""
+    finding = detective.audit(loss)
+    assert "with padding at the end" in finding.probed
+    for name in (FRONT, HOLES, EMPTY):
+        assert (name in finding.probed) == any(name in text for text in same)
+    assert all(text in finding.probed for text in same)
+    assert all(any(text in line for line in finding.evidence) for text in other)
 
 
 def test_a_shifted_mask_is_told_so_beside_the_padding():

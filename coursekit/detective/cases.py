@@ -163,6 +163,9 @@ def _drawn_case(rng: np.random.Generator, label, lengths, columns, gamma, factor
     return Case(label, rng.uniform(low, high, mask.shape), factor * rewards * mask, mask, gamma)
 
 
+OUTSIDE = ". Nothing is said about what lies outside of these"
+
+
 @dataclass(frozen=True, eq=False)  # compared by identity, so that what follows from it is kept
 class Casebook:
     """All cases, those of the exact processes first, and what is exactly known about them."""
@@ -183,8 +186,13 @@ class Casebook:
         """The number of the first case of that label."""
         return [case.label for case in self.cases].index(label)
 
-    @cached_property
+    @property
     def probed(self) -> str:
+        """On what the detective looked, and that this is all."""
+        return self.looked + OUTSIDE
+
+    @cached_property
+    def looked(self) -> str:
         """In one sentence: on what the detective looked."""
         longest: dict[float, int] = {}
         for case in self.cases:
@@ -199,7 +207,7 @@ class Casebook:
             f"rewards of both signs, 0 or from {rewards[rewards > 0].min():.1g} to "
             f"{rewards.max():.0f} in size; log π down to {rarest:.0f}; with padding at the end, "
             f"where rewards are 0, and without; {len(self.exact)} processes with every trajectory "
-            "listed. Nothing is said about what lies outside of these"
+            "listed"
         )
 
 

@@ -14,7 +14,7 @@ import torch
 
 from coursekit import guards
 from coursekit.detective import asking, functions, graph, probes
-from coursekit.detective.cases import Case, Casebook, casebook, with_junk
+from coursekit.detective.cases import OUTSIDE, Case, Casebook, casebook, with_junk
 from coursekit.detective.expectation import expected, in_words, way
 from coursekit.detective.finding import Finding
 from coursekit.detective.naming import identify
@@ -23,7 +23,6 @@ from coursekit.detective.tokens import takes_tokens
 Array = np.ndarray
 ASKED_TWICE = ("no padding", "forty episodes")  # and the first batch
 FOR_RATIOS = ("forty steps", "rewards below 0", "thirty steps", "forty episodes")
-NOT_PROBED = "not probed: masks with holes, padding in front, empty rows"
 
 
 def ask(loss: Callable, case: Case, dtype: torch.dtype = torch.float64) -> asking.Asked:
@@ -126,6 +125,9 @@ def _named(
         notes.append(
             "relies on rewards of 0 in the padding: with others there its gradient changes"
         )
+    same, other = probes.masks(call, book, tolerance)
+    notes += other
+    also = f"; once each, with the same weights: {', '.join(same)}" if same else ""
     others = graph.other_leaves(loss, call, wide)
     if told := [leaf.name for leaf in others if leaf.leaks]:
         names = ["leaking_critic", *names]
@@ -161,7 +163,7 @@ def _named(
         ok=ok,
         evidence=(*found.evidence, *notes, *seen.table),
         numbers=seen.numbers | found.numbers,
-        probed=f"{book.probed}; {NOT_PROBED}",
+        probed=f"{book.looked}{also}{OUTSIDE}",
         headline=headline,
     )
 

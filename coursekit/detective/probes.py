@@ -169,6 +169,76 @@ def follows_width(ask: Ask, book: Casebook) -> bool:
     return bool(np.abs(a[case.mask] - b[wide.mask]).max() > 1e-6 * np.abs(a).max())
 
 
+# --- Masks of another form than padding at the end.
+
+
+def _in_front(case: Case) -> Case:
+    """The same episodes, with their padding in front."""
+    by = case.mask.shape[1] - case.mask.sum(-1)
+
+    def moved(x: Array) -> Array:
+        return np.stack([np.roll(row, k) for row, k in zip(x, by, strict=True)])
+
+    return case._replace(logp=moved(case.logp), rewards=moved(case.rewards), mask=moved(case.mask))
+
+
+def _with_holes(case: Case) -> Case:
+    """A place that is no step behind the first one of each episode; a column of padding less."""
+    logp, rewards, mask = (
+        np.insert(x, 1, value, axis=1)[:, :-1]
+        for x, value in ((case.logp, -0.7), (case.rewards, 0.0), (case.mask, False))
+    )
+    return case._replace(logp=logp, rewards=rewards, mask=mask)
+
+
+def _with_empty(case: Case) -> Case:
+    """One more row, without a step."""
+    logp, rewards, mask = (
+        np.append(x, np.full_like(x[:1], value), axis=0)
+        for x, value in ((case.logp, -0.7), (case.rewards, 0.0), (case.mask, False))
+    )
+    return case._replace(logp=logp, rewards=rewards, mask=mask)
+
+
+MASKS = {
+    "padding in front": _in_front,
+    "holes in the mask (γ = 1)": _with_holes,
+    "an empty row": _with_empty,
+}
+
+
+def masks(ask: Ask, book: Casebook, tolerance: float) -> tuple[list[str], list[str]]:
+    """In words, for each form of a mask, what becomes of the weights: where nothing, and where not.
+
+    The real steps should have the weights that they have with padding at the end. An empty row may
+    count in B, or not.
+    """
+    case, same, other = book.cases[book.numbered("wide padding")]._replace(gamma=1.0), [], []
+    a = ask(case)
+    for name, change in MASKS.items():
+        changed = change(case)
+        b = ask(changed)
+        if a is None or b is None:
+            other.append(f"{name}: it stops there, or gives no number" if a is not None else "")
+            continue
+        size = max(np.abs(a[case.mask]).max(), np.abs(b[changed.mask]).max())
+        near = max(1e-6, 2 * tolerance) * size
+        B, seen = len(case.mask), b[changed.mask]
+        alike = [
+            factor
+            for factor in (1.0, B / (B + 1))[: 1 + (len(changed.mask) > B)]
+            if np.abs(seen - factor * a[case.mask]).max() <= near
+        ]
+        if np.abs(b[~changed.mask]).max() > near:
+            other.append(f"{name}: places that are no steps have a gradient")
+        elif alike:
+            counts = {1.0: "not counted", B / (B + 1): "counted in B"}[alike[0]]
+            same.append(f"{name} ({counts})" if len(changed.mask) > B else name)
+        else:
+            other.append(f"{name}: the weights of the steps are others than with padding behind")
+    return same, [text for text in other if text]
+
+
 # --- One γ for all batches?
 
 
