@@ -471,7 +471,7 @@ NAMED = [
     ("rewards clipped", summed(lambda r, m, g: to_go(r.clamp(-1, 1), m, g)),
      ("rewards_clipped",), False),
     ("signs of rewards", summed(lambda r, m, g: to_go(r.sign(), m, g)),
-     ("rewards_clipped",), False),
+     ("function_of_rewards",), False),
     ("mask one to the right", lambda p, r, m, g: -(p * to_go(r, m, g) * m.roll(1, 1)).sum(1).mean(),
      ("first_step_dropped",), False),
     ("mask one to the left", lambda p, r, m, g: -(p * to_go(r, m, g) * m.roll(-1, 1)).sum(

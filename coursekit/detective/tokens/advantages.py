@@ -141,12 +141,10 @@ def _finding(names: Sequence[str], ok: bool = False, **said: Any) -> Finding:
 
 
 def _bound(fn: Any) -> Form | tuple[str, str]:
-    trouble = asking.refused(fn, AS_CALLED, 0)
-    if trouble and trouble[0] == "not_callable":
-        return trouble
-    try:
-        parameters = inspect.signature(fn).parameters
-    except (TypeError, ValueError):
+    parameters = calls.parameters_of(fn, AS_CALLED)
+    if isinstance(parameters, tuple):
+        return parameters
+    if parameters is None:
         return Form({"0": "rewards", "1": "group_ids"})
     takes = {}
     for place, (name, p) in enumerate(parameters.items()):

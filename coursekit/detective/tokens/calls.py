@@ -7,7 +7,7 @@ are given, is one value, ``Call``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -43,6 +43,7 @@ WORDS = {
         "group_size",
     ),
 }
+Parameters = Mapping[str, inspect.Parameter]
 AS_CALLED = f"loss({', '.join(ORDER)})"
 
 
@@ -121,14 +122,23 @@ def takes_tokens(fn: Any) -> bool:
     return {"logprobs", "advantages"} <= found
 
 
-def bound(fn: Any) -> Call | tuple[str, str]:
-    """How ``fn`` is called, or name and evidence where it can not be."""
-    trouble = asking.refused(fn, AS_CALLED, 0)
+def parameters_of(fn: Any, as_called: str) -> Parameters | tuple[str, str] | None:
+    """The parameters of ``fn``; None if it does not say; name and evidence if it is no function."""
+    trouble = asking.refused(fn, as_called, 0)
     if trouble and trouble[0] == "not_callable":
         return trouble
     try:
-        parameters = inspect.signature(fn).parameters
+        return inspect.signature(fn).parameters
     except (TypeError, ValueError):
+        return None
+
+
+def bound(fn: Any) -> Call | tuple[str, str]:
+    """How ``fn`` is called, or name and evidence where it can not be."""
+    parameters = parameters_of(fn, AS_CALLED)
+    if isinstance(parameters, tuple):
+        return parameters
+    if parameters is None:
         return Call(fn, dict(zip(ORDER, ORDER, strict=True)), positions=4)
     kinds = {name: p.kind for name, p in parameters.items()}
     plain = [name for name, kind in kinds.items() if kind.name in ("POSITIONAL_ONLY", *NAMED)]
