@@ -28,10 +28,13 @@ class Expected(NamedTuple):
     same: str
 
 
-def compared(g: Array, truth: Array) -> dict[str, float]:
-    """Cosine and norm ratio; 0 where g is rounding, which has no direction."""
-    cosine, ratio = gradients.cosine(g, truth), gradients.norm_ratio(g, truth)
-    some = float(not ratio <= 1e-9)  # NaN stays
+def compared(g: Array, truth: Array, loud: float = 1.0) -> dict[str, float]:
+    """Cosine and norm ratio; 0 where g is rounding beside ``loud``, which has no direction."""
+    size = float(np.abs(g).max(initial=0))
+    unit = g / size if 0 < size < np.inf else g
+    with np.errstate(all="ignore"):  # a loss may be of any size
+        cosine, ratio = gradients.cosine(unit, truth), gradients.norm_ratio(unit, truth) * size
+    some = float(not ratio <= 1e-9 * loud)  # NaN stays
     return {"cosine": cosine if some else 0.0, "norm_ratio": ratio * some}
 
 
@@ -79,7 +82,9 @@ def expected(u: Array, book: Casebook, tolerance: float = 1e-8) -> Expected:
     share = _share(g, every)
     right = [_right(exact, share) for exact in every]
     some = [part.any() for part in _split(u, book)]
-    seen = [compared(x, y) for x, y in zip(g, right, strict=True)]
+    own = np.abs(np.concatenate(_split(u, book)))
+    loud = float(own[np.isfinite(own)].max(initial=0)) or 1.0
+    seen = [compared(x, y, loud) for x, y in zip(g, right, strict=True)]
     live = [i for i in range(len(every)) if some[i]] or [0]
     worst = min(live, key=lambda i: _rank(**seen[i]))
     at_one = [(every[i].even, seen[i]["cosine"]) for i in live if every[i].gamma == 1]
@@ -91,8 +96,8 @@ def expected(u: Array, book: Casebook, tolerance: float = 1e-8) -> Expected:
     more = {name: value for name, value in more.items() if value < np.inf}
     table = []
     for i, (exact, x) in enumerate(zip(every, g, strict=True)):
-        text = f"{exact.label}, expectation against ∇J: {in_words(compared(x, exact.truth))}"
-        below = f"; with γ^t dropped: {in_words(compared(x, exact.dropped))}"
+        text = f"{exact.label}, expectation against ∇J: {in_words(compared(x, exact.truth, loud))}"
+        below = f"; with γ^t dropped: {in_words(compared(x, exact.dropped, loud))}"
         none = f"{exact.label}: " + ("every weight is 0" if not some[i] else "no number")
         table.append(text + below * (exact.gamma < 1) if np.isfinite(x).all() and some[i] else none)
     known = [i for i in live if np.isfinite(g[i]).all()]

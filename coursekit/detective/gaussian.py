@@ -76,13 +76,24 @@ def audit_gaussian(fn: Callable[..., Any]) -> Finding:
     starts, one = np.cumsum([0, *[len(x) for x in seen[:-1]]]), np.ones(len(u))
     block = Block(list(GRADIENTS), np.array(rows), one, np.zeros(len(rows)), 0 * one)
     numbers, names = compared(u, rows[0]), ("unknown",)
-    if found := search(u, [block], starts, TOLERANCE):
+    grain = asking.precision(lambda: _ask(fn, *points()[0]))
+    near = max(TOLERANCE, asking.GRAIN[grain])
+    if found := search(u, [block], starts, near):
         names, factor = (found[0].key,), found[0].factor
-        if abs(abs(factor) - 1) > 1e-4:
+        if abs(abs(factor) - 1) > max(1e-4, near):
             numbers["factor"], names = factor, (*names, "wrong_scale")
         names = (*names, *["wrong_sign"][: factor < 0])
-    ok, text = names == ("gaussian",), f"against the right derivatives: {in_words(numbers)}"
-    return Finding(names=names, ok=ok, evidence=[text], numbers=numbers, said=said, probed=probed)
+    evidence = [f"against the right derivatives: {in_words(numbers)}"]
+    if near > TOLERANCE:
+        evidence.append(f"it computes in {str(grain).removeprefix('torch.')} inside")
+    return Finding(
+        names=names,
+        ok=names == ("gaussian",),
+        evidence=evidence,
+        numbers=numbers,
+        said=said,
+        probed=probed,
+    )
 
 
 def _ask(fn: Callable, mean: Array, std: Array):
@@ -91,7 +102,7 @@ def _ask(fn: Callable, mean: Array, std: Array):
     try:
         with asking.quiet():
             action, logp = fn(*(leaf * 1 for leaf in leaves))
-            action = np.asarray(action.detach()).astype(np.float64)
+            action = action.detach().double().numpy()
             grads = torch.autograd.grad(logp.sum(), leaves, allow_unused=True)
     except asking.STOPS as error:
         return None, ("raises", asking.error_in_words(error))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from coursekit import gradients, mdp
+from coursekit import mdp
 from coursekit.detective import asking, sentences
 from coursekit.detective.expectation import compared, in_words, way
 from coursekit.detective.finding import Finding
@@ -97,10 +97,10 @@ def audit_gradient(fn: Callable[..., Any]) -> Finding:
         return Finding(names=names, ok=False, evidence=[text], said=said, probed=probed)
     block, sizes = known(), [len(answer) for answer in answers]
     ends = np.cumsum(sizes)[:-1]
-    numbers = compared(u, block.rows[0])
-    two = np.repeat(sizes, sizes) == 2
-    difference = [x[two].reshape(-1, 2) @ [-1, 1] for x in (u, block.rows[0])]
-    numbers["cosine_two_actions"] = gradients.cosine(*difference)
+    numbers = compared(u, block.rows[0], np.abs(u).max())
+    two, unit = np.repeat(sizes, sizes) == 2, u / np.abs(u).max()
+    difference = [x[two].reshape(-1, 2) @ [-1, 1] for x in (unit, block.rows[0])]
+    numbers["cosine_two_actions"] = compared(*difference)["cosine"]
     evidence = [f"against (p − onehot) · weight, over {len(sizes)} steps: {in_words(numbers)}"]
     found = search(u, [block], np.array([0, *ends]))
     names = ("unknown",)

@@ -82,6 +82,11 @@ def audit_update(fn: Callable[..., Any]) -> Finding:
     numbers |= compared(u, moves(book).blocks[0].rows[0])
     text = in_words(numbers)
     evidence += [f"against the moves of the sum: {text}", *wrong]
+    case = chosen(book)[0]
+    grain = asking.precision(lambda: _ask(fn, given(case)[0], case, RATES[0]))
+    if grain in (torch.float16, torch.bfloat16):
+        told = str(grain).removeprefix("torch.")
+        evidence.append(f"it computes in {told} inside: steps so small are lost in the rounding")
     if not {"changes_inputs", "not_repeatable"} & set(names) and _padding_matters(fn, book):
         evidence.append(
             "relies on rewards of 0 in the padding: with others there it moves otherwise"
@@ -144,7 +149,9 @@ def _theta(returned: Any, params: dict, old: Array) -> Array:
 
 
 def _array(x: Any) -> Array:
-    return np.array(x.detach().numpy() if isinstance(x, torch.Tensor) else x, dtype=np.float64)
+    return np.array(
+        x.detach().double().numpy() if isinstance(x, torch.Tensor) else x, dtype=np.float64
+    )
 
 
 def _padding_matters(fn: Callable, book: Casebook) -> bool:

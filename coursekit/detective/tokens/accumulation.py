@@ -62,7 +62,11 @@ def audit_accumulation(step: Callable[..., Any]) -> Finding:
     again = _ask(step, batches.batch(LABELS[0]), (4,), shape)[0]
     if again is None or not asking.alike(again, seen[0][2] * seen[0][0].advantages[:, None]):
         return _finding(["not_repeatable"], evidence=["the same batch again has another gradient"])
-    names, said, numbers = _named(seen)
+    grain = asking.precision(lambda: _ask(step, batches.batch(LABELS[0]), (4,), shape))
+    names, said, numbers = _named(seen, max(5e-5, asking.GRAIN[grain]))
+    said += [f"it computes in {str(grain).removeprefix('torch.')} inside"] * (
+        asking.GRAIN[grain] > 5e-5
+    )
     ok = (
         not notes
         and len(names) == 1
@@ -113,7 +117,7 @@ def _ask(step: Callable, b: Batch, sizes: tuple[int, ...], shape: str) -> asking
     return (weight, wrong) if weight.any() else (None, wrong | {"no_gradient": "it is 0"})
 
 
-def _named(seen: list) -> tuple[list[str], list[str], dict[str, float]]:
+def _named(seen: list, tolerance: float) -> tuple[list[str], list[str], dict[str, float]]:
     """The formula that is seen in every cut."""
     for name, formula in FORMULAS.items():
         for power in (0, -1, -2, 1):
@@ -126,10 +130,10 @@ def _named(seen: list) -> tuple[list[str], list[str], dict[str, float]]:
             tops = sum((m * w).sum() for m, (*_, w) in zip(models, seen, strict=True))
             factor = float(tops / sum((m * m).sum() for m in models))
             if factor and all(
-                np.abs(w - factor * m).max() <= 5e-5 * np.abs(w).max()
+                np.abs(w - factor * m).max() <= tolerance * np.abs(w).max()
                 for m, (*_, w) in zip(models, seen, strict=True)
             ):
-                return _names(name, power, factor)
+                return _names(name, power, factor, tolerance)
     changes = max(
         np.abs(w / np.abs(w).max() - seen[0][2] / np.abs(seen[0][2]).max()).max()
         for b, _, w in seen
@@ -139,7 +143,9 @@ def _named(seen: list) -> tuple[list[str], list[str], dict[str, float]]:
     return ["unknown"], [text], {}
 
 
-def _names(name: str, power: int, factor: float) -> tuple[list[str], list[str], dict[str, float]]:
+def _names(
+    name: str, power: int, factor: float, tolerance: float
+) -> tuple[list[str], list[str], dict[str, float]]:
     micro, base = name.startswith("micro "), name.split()[-1]
     names = [base]
     if (base, micro, power) == ("step_mean", True, -1):
@@ -150,7 +156,9 @@ def _names(name: str, power: int, factor: float) -> tuple[list[str], list[str], 
         names.append("means_added")
     elif power:
         names.append("divided_twice" if power < 0 else "multiplied_by_pieces")
-    names += ["scaled"] * (abs(abs(factor) - 1) > 2e-4) + ["wrong_sign"] * (factor < 0)
+    names += ["scaled"] * (abs(abs(factor) - 1) > max(2e-4, tolerance)) + ["wrong_sign"] * (
+        factor < 0
+    )
     bottom = {"token_sum": "1", "step_mean": "N", "sum": "B", "episode_mean": "(B n)"}[base]
     bottom = bottom.replace("N", "N_k").replace("B", "B_k") if micro else bottom
     tail = "" if not power else f" · K^{power}"

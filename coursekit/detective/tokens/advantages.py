@@ -19,7 +19,7 @@ from coursekit.detective.tokens import calls, sentences
 Array = np.ndarray
 AS_CALLED = "fn(rewards, group_ids)"
 REWARDS = ("rewards", "reward", "scores", "outcome_rewards", "token_level_rewards", "r")
-T, NEAR = 3, 1e-6
+T, NEAR, HALVES = 3, 1e-6, (torch.float16, torch.bfloat16)
 
 
 class Form(NamedTuple):
@@ -121,7 +121,10 @@ def audit_advantages(fn: Callable[..., Any]) -> Finding:
     asked = {label: (*case, _ask(fn, form, *case)) for label, case in cases.items()}
     notes = [f"{k}: {'; '.join(w.values())}" for k, (*_, (_, w)) in asked.items() if w]
     seen = [(R, g, a) for R, g, (a, _) in asked.values() if a is not None]
-    names, numbers, said = _named(seen)
+    grain = asking.precision(lambda: _ask(fn, form, *first))
+    near = max(NEAR, asking.GRAIN[grain]) if grain in HALVES else NEAR
+    names, numbers, said = _named(seen, near)
+    said += [f"it computes in {str(grain).removeprefix('torch.')} inside"] * (near > NEAR)
     edges, troubles = _edges(fn, form)
     changed = [name for *_, (_, w) in asked.values() for name in w if name != "raises"]
     names += [*dict.fromkeys(changed), *troubles]
@@ -181,7 +184,8 @@ def _ask(fn: Callable, form: Form, R: Array, groups: Array) -> tuple[Array | Non
             result = result[0] if isinstance(result, tuple) else result
             if result is None:
                 return None, {"not_a_vector": "it returned None"}
-            A = np.asarray(result.detach() if hasattr(result, "detach") else result, dtype=float)
+            result = result.detach().double() if isinstance(result, torch.Tensor) else result
+            A = np.asarray(result, dtype=float)
     except asking.STOPS as error:
         return None, {"raises": asking.error_in_words(error)}
     wrong = {}
@@ -189,7 +193,7 @@ def _ask(fn: Callable, form: Form, R: Array, groups: Array) -> tuple[Array | Non
         wrong["changes_inputs"] = "it wrote into the rewards"
     if A.shape == (*R.shape, T):
         rows = np.where(mask, A, np.nan)
-        if np.nanmax(np.abs(rows - A[:, :1])) > NEAR:
+        if np.nanmax(np.abs(rows - A[:, :1])) > NEAR * max(1, np.nanmax(np.abs(rows))):
             return None, {"not_a_vector": "tokens of one answer have different advantages"}
         A = A[:, 0]
     A = A.reshape(-1) if A.size == R.size else A
@@ -202,7 +206,9 @@ def _same(groups: Array) -> Array:
     return groups[:, None] == groups
 
 
-def _named(seen: list[tuple[Array, Array, Array]]) -> tuple[list[str], dict[str, float], list[str]]:
+def _named(
+    seen: list[tuple[Array, Array, Array]], near: float
+) -> tuple[list[str], dict[str, float], list[str]]:
     """Baseline and divisor that give every number; else unknown, with what stands where."""
     size = [np.abs(A).max() for *_, A in seen]
     if not max(size):
@@ -212,16 +218,16 @@ def _named(seen: list[tuple[Array, Array, Array]]) -> tuple[list[str], dict[str,
         tops = np.concatenate(centred)
         A = np.concatenate([a for *_, a in seen])
         factor = float((tops @ A) / (tops @ tops))
-        if _close(A, factor * tops, seen):
+        if _close(A, factor * tops, seen, near):
             names = [
                 name,
-                *["scaled"] * (abs(abs(factor) - 1) > NEAR),
+                *["scaled"] * (abs(abs(factor) - 1) > near),
                 *["wrong_sign"] * (factor < 0),
             ]
             return names, {"factor": factor}, [f"A_i = {factor:.6g} · (R_i − {WORDS[name]})"]
         for scale, spread in SCALES.items():
             stds = np.concatenate([spread(R, _same(g)) for R, g, _ in seen])
-            if (eps := _epsilon(tops, A, stds, seen)) is not None:
+            if (eps := _epsilon(tops, A, stds, seen, near)) is not None:
                 inside, value = eps
                 names = [TOGETHER.get((name, scale), name)]
                 names += [] if (name, scale) in TOGETHER else [f"over_{scale}"]
@@ -250,13 +256,15 @@ WORDS = {
 }
 
 
-def _close(A: Array, model: Array, seen: list) -> bool:
+def _close(A: Array, model: Array, seen: list, near: float) -> bool:
     starts = np.cumsum([0] + [len(a) for *_, a in seen])[:-1]
     off, size = (np.maximum.reduceat(np.abs(x), starts) for x in (A - model, A))
-    return bool((off <= NEAR * np.maximum(size, 1e-300)).all())
+    return bool((off <= near * np.maximum(size, 1e-300)).all())
 
 
-def _epsilon(tops: Array, A: Array, stds: Array, seen: list) -> tuple[bool, float] | None:
+def _epsilon(
+    tops: Array, A: Array, stds: Array, seen: list, near: float
+) -> tuple[bool, float] | None:
     """(inside the root?, ε) of top / (std + ε) or top / √(std² + ε); None if neither is A."""
     some = np.abs(A) > 1e-9
     if not some.any() or (stds[some] == 0).any():
@@ -267,12 +275,12 @@ def _epsilon(tops: Array, A: Array, stds: Array, seen: list) -> tuple[bool, floa
         with np.errstate(all="ignore"):
             gap = (tops / A) ** 2 - stds**2 if inside else tops / A - stds
         eps = float(np.median(gap[at]))
-        eps = 0.0 if abs(eps) < 1e-10 else eps
+        eps = 0.0 if abs(eps) < 1e-10 or near > NEAR else eps  # rounding hides an ε
         if not np.isfinite(eps) or eps < 0:
             continue
         eps = float(f"{eps:.3g}")
         bottom = np.sqrt(stds**2 + eps) if inside else stds + eps
-        if _close(A, tops / np.where(bottom > 0, bottom, 1), seen):
+        if _close(A, tops / np.where(bottom > 0, bottom, 1), seen, near):
             return inside, eps
     return None
 
