@@ -53,7 +53,7 @@ def found(look: Look) -> Identity | None:
     if len(loud):
         look = Look(np.where(np.isin(look.book.owners, loud), np.nan, look.u), *look.how)
         said = [f"batches with weights 1e6 times as large as others, left out: {len(loud)}"]
-    for way in (_late, _of_return, _other_discount, _rescaled):
+    for way in (_of_return, _other_discount, _late, _rescaled):
         if identity := way(look):
             return identity._replace(evidence=[*identity.evidence, *said])
     return None
@@ -238,27 +238,26 @@ def _proportional(
     counts = np.diff([*starts, len(u)])
     off = np.abs(u - np.repeat(np.nan_to_num(k), counts, axis=-1) * rows)
     fits = (off <= tolerance * size).all(-1)
-    # parts of one step fit everything: at least two unequal steps must have been seen, often
+    # parts of one step or two fit everything: in others must the numbers be seen, and differ
     low, high = np.minimum.reduceat(rows, starts, -1), np.maximum.reduceat(rows, starts, -1)
-    told = ((counts > 2) & (high > low) & (k != 0)).sum(-1) > 20
-    return [(int(i), k[i]) for i in np.flatnonzero(fits & (told | one_number))]
+    told = (counts > 2) & ((high > low) | one_number)
+    k = np.where(told, k, np.nan)
+    return [(int(i), k[i]) for i in np.flatnonzero(fits & ((told & (k != 0)).sum(-1) > 20))]
 
 
 def _follows(look: Look, block: matching.Block, k: Array, starts: Array, name: str) -> str:
     """In words what the numbers follow; "" where the lengths say all of it."""
     cases, keep = look.book.cases, look.keep
-    shape = [f"{case.mask.shape}{case.mask.tobytes()}{case.gamma}" for case in cases]
     row = look.book.steps(lambda case: np.arange(len(case.mask))[:, None] + 0.0 * case.logp)[keep]
-    owner = look.book.owners[keep][starts]
-    place = row[starts] if name != "rescaled_per_batch" else 0 * owner
-    _, same = np.unique(
-        [f"{shape[o]}{p:g}" for o, p in zip(owner, place, strict=True)], return_inverse=True
-    )
-    low, high = np.full(same.max() + 1, np.inf), np.full(same.max() + 1, -np.inf)
-    np.fmin.at(low, same, k)
-    np.fmax.at(high, same, k)
-    some, least, most = np.isfinite(low), np.nanmin(k) + 0.0, np.nanmax(k) + 0.0
-    if (high - low)[some].max() <= 10 * look.tolerance * np.nanmax(np.abs(k)):
+    lengths = look.book.steps(lambda case: case.mask.sum(-1)[:, None] + 0.0 * case.logp)[keep]
+    owner, place = look.book.owners[keep][starts], row[starts]
+    whole = name == "rescaled_per_batch"
+    kinds = [f"{case.mask.shape}{case.mask.tobytes()}{case.gamma}" for case in cases]
+    alike_ = [[f"{kinds[o]}{'' if whole else p}" for o, p in zip(owner, place, strict=True)]]
+    if not whole and _whatever_the_place(look):  # or episodes of one length in one batch
+        alike_.append([f"{o} {n}" for o, n in zip(owner, lengths[starts], strict=True)])
+    least, most = np.nanmin(k) + 0.0, np.nanmax(k) + 0.0
+    if max(_spread(k, labels) for labels in alike_) <= 10 * look.tolerance * np.nanmax(np.abs(k)):
         return ""
     some = [case for case in cases if case.mask.shape[0] > 1 and case.rewards.any()][::40]
     moved = [(look.ask(c), look.ask(c._replace(logp=c.logp[::-1, ::-1].copy()))) for c in some]
@@ -267,3 +266,22 @@ def _follows(look: Look, block: matching.Block, k: Array, starts: Array, name: s
     of = "log π and the rewards" if by_logp else "the rewards"
     said = "the weight" if name == "one_weight_per_episode" else "the number in front"
     return f"{said} of each {what}, from {least:.3g} to {most:.3g}, follows {of}"
+
+
+def _spread(k: Array, labels: list[str]) -> float:
+    """The largest difference between numbers of one label; NaN counts for nothing."""
+    _, same = np.unique(labels, return_inverse=True)
+    low, high = np.full(same.max() + 1, np.inf), np.full(same.max() + 1, -np.inf)
+    np.fmin.at(low, same, k)
+    np.fmax.at(high, same, k)
+    return float((high - low)[np.isfinite(low)].max(initial=0))
+
+
+def _whatever_the_place(look: Look) -> bool:
+    """Does an episode keep its weights where those of a batch stand in another order?"""
+    case = look.book.cases[look.book.numbered("forty episodes")]
+    turned = case._replace(
+        **{part: getattr(case, part)[::-1].copy() for part in ("logp", "rewards", "mask")}
+    )
+    a, b = look.ask(case), look.ask(turned)
+    return a is not None and b is not None and alike(a, b[::-1])

@@ -156,7 +156,7 @@ def _named(
         headline = f"{words} (expectation against ∇J, worst: {seen.worst})"
         if seen.same and (found.special or general):
             kind, headline = ("same_expectation",), f"unknown, but its expectation is {seen.same}"
-    if kind == ("unknown",):
+    if kind == ("unknown",) or general & set(kind):
         notes += probes.described(call)
     return Finding(
         names=(*kind, *names),
