@@ -300,6 +300,7 @@ def power_of_n(logp, rewards, mask, gamma):
     return (each.sum(-1) / mask.sum(-1) ** 0.4).mean()
 
 
+SQUARED = made("sum", weight=lambda r, g: losses.reward_to_go(r, g) ** 2)
 UNKNOWN = {
     "rooted_logp": lambda p, r, m, g: losses.reinforce(-((-p) ** 0.9), r, m, g),
     "weighted_twice": lambda p, r, m, g: losses.reinforce(p * p, r, m, g),
@@ -673,7 +674,7 @@ def test_a_loss_without_a_name_is_described():
         return probes.described(lambda case: of_loss.ask(loss, case)[0])
 
     assert said(losses.reinforce) == []
-    assert said(UNKNOWN["squared_returns"])[0].endswith("multiplies the weights by 4")
+    assert said(SQUARED)[0].endswith("multiplies the weights by 4")
     assert "the weights do not depend on γ" in said(bugs.BUGS["gamma_missing"])
     assert "depend on the rewards of other episodes" in "".join(said(OVER_EPISODES["largest"]))
     assert "before t enters" in "".join(said(bugs.BUGS["past_rewards"]))
@@ -682,12 +683,12 @@ def test_a_loss_without_a_name_is_described():
     assert "depend on log π itself" in "".join(said(bugs.BUGS["no_log"]))
     assert "without any reward" in "".join(said(made("sum", baseline=1.5)))
     assert "do not add up" in "".join(said(summed(lambda r, m, g: to_go(r, m, g).abs())))
-    squared = UNKNOWN["squared_returns"]
+    squared = SQUARED
     assert set(said(squared)) <= set(detective.audit(squared).evidence)
 
 
 def test_the_nearest_name_is_printed_where_it_is_near_and_the_weights_beside_the_sums():
-    text = str(detective.audit(UNKNOWN["squared_returns"]))
+    text = str(detective.audit(UNKNOWN["squares_and_more"]))
     assert "nearest known" not in text
     (line,) = [line for line in text.splitlines() if "its weights" in line]
     shown = [part.split("]")[0].split(", ") for part in line.split("[")[1:]]
