@@ -92,7 +92,7 @@ def opened(browser):
     pages, wrong = [], []
 
     def go(text):
-        page = browser.new_page(viewport={"width": 900, "height": 840})
+        page = browser.new_page(viewport={"width": 900, "height": 820})
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text))
         page.on("request", lambda request: wrong.append(request.url))
@@ -326,7 +326,7 @@ def dumped(value):
 def test_what_is_seen_is_said_and_fits_the_frame(name, opened):
     page = opened(explorables.page(name))
     tall, wide = page.evaluate("[document.body.scrollHeight, document.body.scrollWidth]")
-    assert tall <= 840
+    assert tall <= 820
     assert wide <= 900
     for chart in page.locator("svg").all():
         assert chart.get_attribute("role") == "img"

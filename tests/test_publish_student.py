@@ -346,6 +346,7 @@ def test_a_kill_at_any_moment_damages_nothing(two, at, monkeypatch):
     assert student.make(two.folder)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_program_that_is_killed_leaves_whole_files(two):
     program = (
         "import sys; from pathlib import Path; from coursekit.publish import execute, student\n"

@@ -58,6 +58,14 @@ def test_each_line_has_an_explanation_of_its_own_and_one_line_is_right(tag):
     assert all(len(said.split()) >= 3 and said.endswith(".") for said in question.said)
 
 
+def test_where_a_line_of_a_program_is_asked_for_the_numbers_are_those_of_its_lines():
+    programs = [(text, lines) for text, lines in PRINTED.values() if "```" in text]
+    assert len(programs) >= 3
+    for text, lines in programs:
+        assert re.findall(r"^(\d)  ", text, flags=re.M) == list("1234")
+        assert lines == ["line 1", "line 2", "line 3", "line 4"]
+
+
 @pytest.mark.parametrize("number", QUIZZES)
 def test_the_answers_are_not_in_the_notebook(number):
     text = "\n".join(cell.source + str(cell.get("outputs", "")) for cell in BOOKS[number].cells)

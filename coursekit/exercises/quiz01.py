@@ -22,12 +22,12 @@ QUIZ = {
         ),
     ),
     "1.q3": Question(
-        2,
+        4,
         (
             "that is the length.",
-            "r[j] reads from the start of the episode; r[t + j] is meant.",
             "every step needs its own.",
             "so many rewards are left from t on.",
+            "r[j] reads from the start of the episode; r[t + j] is meant.",
         ),
     ),
     "1.q4": Question(
@@ -40,12 +40,12 @@ QUIZ = {
         ),
     ),
     "1.q5": Question(
-        4,
+        2,
         (
             "that is what staying on the bank pays.",
+            "it pays the toll and waits until night.",
             "it never tries to get across.",
             "waiting is free, but the toll was paid.",
-            "it pays the toll and waits until night.",
         ),
     ),
 }

@@ -31,7 +31,7 @@ def page(name: str) -> str:
     return whole
 
 
-def show(name: str, height: int = 840) -> None:
+def show(name: str, height: int = 820) -> None:
     """Show a page in a notebook, in a frame of its own; ValueError for an unknown name."""
     from IPython.display import display
 
