@@ -61,8 +61,8 @@ def test_a_notebook_shows_it_by_one_call_and_its_output_is_this_very_page(name):
     assert html.escape(explorables.page(name)) in shown["text/html"]
     assert 'sandbox="allow-scripts"' in shown["text/html"]
     assert explorables.TITLES[name] in shown["text/plain"]
-    assert "*Predict* before you move" in cells[k - 1].source
-    near = [c for c in cells[k - 12 : k + 4] if "alt=" in str(c.get("outputs", ""))]
+    assert any("*Predict* before you move" in cell.source for cell in cells[k - 2 : k])
+    near = [c for c in cells[k - 20 : k + 5] if "alt=" in str(c.get("outputs", ""))]
     assert near, "a stored figure says the same"
 
 
