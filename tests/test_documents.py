@@ -367,8 +367,7 @@ def test_the_minutes_of_the_notes_add_up_to_the_titles(notebook):
     assert sum(minutes(notebook)) == float(time[1])
     assert len(minutes(notebook)) == len(speakers_notes(notebook))
     assert sections_without_notes(notebook) == []
-    if notebook.path.stem < "07":  # the others follow
-        assert without_notes(notebook) == []
+    assert without_notes(notebook) == []
 
 
 def test_a_prediction_is_asked_before_its_answer_is_on_the_screen(notebook):
