@@ -109,8 +109,11 @@ def following(known: dict[str, list[str]], done: dict[str, str]) -> str:
         left = [tag for tag in known[number] if done.get(tag) != "correct"]
         tried = [tag for tag in left if tag in done]
         if left:
-            again = "once more (its hints are folded below it)" if tried else "not tried yet"
-            return f"notebook {number}, {named((tried or left)[0])}, {again}."
+            tag = (tried or left)[0]
+            hints = "" if ".q" in tag else " (its hints are folded below it)"
+            return f"notebook {number}, {named(tag)}, " + (
+                f"once more{hints}." if tried else "not tried yet."
+            )
     return "all is solved. Notebook 14 has questions that people really asked."
 
 

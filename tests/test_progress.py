@@ -70,8 +70,11 @@ KNOWN = {"00": ["0.1", "0.q1"], "01": ["1.1"], "02": ["2.1"]}
     [
         ({}, "notebook 00, exercise 0.1, not tried yet."),
         ({"0.1": "correct"}, "notebook 00, question 1 of the quiz, not tried yet."),
-        ({"0.1": "correct", "0.q1": "attempted"}, "notebook 00, question 1 of the quiz, once more"),
-        ({"1.1": "attempted"}, "notebook 01, exercise 1.1, once more"),
+        (
+            {"0.1": "correct", "0.q1": "attempted"},
+            "notebook 00, question 1 of the quiz, once more.",
+        ),
+        ({"1.1": "attempted"}, "notebook 01, exercise 1.1, once more (its hints"),
         ({"1.1": "correct"}, "notebook 00, exercise 0.1, not tried yet."),
         (dict.fromkeys(["0.1", "0.q1", "1.1", "2.1"], "correct"), "all is solved"),
     ],
