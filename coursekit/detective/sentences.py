@@ -89,7 +89,7 @@ LOSSES: dict[str, tuple[str, str]] = {
         "reward-to-go has less variance, usually (not always: notebook 02)",
     ),
     "past_rewards": (
-        "the weight is what was earned up to t, discounted forwards: an action can not change its "
+        "the weight is what was earned up to t, discounted forwards: an action cannot change its "
         "past, so only r_t is left in expectation",
         "run the recursion G = r + γG backwards in time",
     ),
@@ -333,7 +333,7 @@ LOSSES: dict[str, tuple[str, str]] = {
     "same_expectation": (
         "none of the losses that the detective knows; step by step it is not the sum, but its "
         "exact expectation is right on every process listed. A baseline from time or from other "
-        "episodes does that. So does a mistake that these processes can not show, such as a clip "
+        "episodes does that. So does a mistake that these processes cannot show, such as a clip "
         "at a number above their returns",
         "if it is a baseline: nothing; in a test suite, allow=('same_expectation',)",
     ),

@@ -106,9 +106,9 @@ EXERCISES = {
         edges=lambda: [(returns,) for returns in CANDIDATES],
         draw=one_more,
         wrong={
-            "equal rewards can not see returns that are read from the start": sees([1, 1, 1], 0.5),
-            "one reward can not see anything that concerns time": sees([2], 0.5),
-            "γ = 1 can not see a γ that is missing or misplaced": sees([1, -2, 4], 1.0),
+            "equal rewards cannot see returns that are read from the start": sees([1, 1, 1], 0.5),
+            "one reward cannot see anything that concerns time": sees([2], 0.5),
+            "γ = 1 cannot see a γ that is missing or misplaced": sees([1, -2, 4], 1.0),
             "it says True to all of them": lambda returns: True,
             "it says False to all of them, to the right one too": lambda returns: False,
             "upside down: True is for the right one": lambda f: not sees([1, -2, 4], 0.5)(f),
