@@ -50,6 +50,11 @@ def best_baseline(pi, values):
     return weight @ values / weight.sum()
 
 
+def some_taken(rng):
+    n = draws.length(rng)
+    return rng.integers(1, 33, n) / 32, draws.numbers(rng, n)
+
+
 EXERCISES = {
     "2.1": Exercise(
         solution=score,
@@ -150,6 +155,31 @@ EXERCISES = {
             "that is the second action's part; the first action pulls at that logit, too": 0.8,
             "that is the derivative with respect to the probability; go on to the logit": 5.0,
             "that is J itself": 1.8,
+        },
+    ),
+    "2.5": Exercise(
+        solution=lambda p, G: -np.log(p) * G,
+        takes="p: array (n,), probabilities above 0, n ≥ 1\nG: array (n,), whole numbers or floats",
+        edges=lambda: [
+            (np.array([0.5, 0.25, 0.9]), np.array([3.0, -1.0, 2.0])),
+            (np.array([0.5, 0.25]), np.array([3, 0])),
+            (np.array([0.75]), np.array([2.0])),
+        ],
+        draw=some_taken,
+        wrong={
+            "that is the function as it stands: its gradient is −G ∇π, without the log": (
+                lambda p, G: -p * G
+            ),
+            "the sign is reversed: going down this loss goes down in return": (
+                lambda p, G: np.log(p) * G
+            ),
+            "divided by p: that is ∇ log π where the derivative is taken, not in the loss": (
+                lambda p, G: -G / p
+            ),
+            "this is reduced to one number; leave one loss for each step": (
+                lambda p, G: -(np.log(p) * G).sum()
+            ),
+            "the return is missing": lambda p, G: -np.log(p),
         },
     ),
 }

@@ -194,4 +194,14 @@ EXERCISES = {
             "losses still need the old one; step once, after the loop (section 6)",
         },
     ),
+    "3.5": Exercise(
+        solution=(0.5, 0.56),
+        wrong={
+            "the two are exchanged: the step after the loop first": (0.56, 0.5),
+            "inside the loop the second loss sees a θ that has moved": (0.5, 0.5),
+            "those are the steps; what is θ afterwards?": (0.5, 0.44),
+            "the other way: descend": (1.5, 1.56),
+            "that is θ after the first loss alone; the second one steps as well": (0.5, 0.7),
+        },
+    ),
 }

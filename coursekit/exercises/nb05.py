@@ -21,6 +21,11 @@ def some_law(rng):
     return np.append(0.0, weights / weights.sum()), draws.length(rng, 1, 6)
 
 
+def some_returns(rng):
+    B = draws.length(rng)
+    return draws.numbers(rng, B), draws.lengths(rng, B, 20)
+
+
 EXERCISES = {
     "5.1": Exercise(
         solution=3.0,
@@ -87,6 +92,28 @@ EXERCISES = {
             "these are sum and mean; schedule and tilt have n̄ = 2 in them": (0.125, -0.125),
             "the schedule is right; the tilt multiplies by n̄ = 2 as well": (0.0625, -0.125),
             "p(1 − p) is missing: it is 1/4 here": (0.25, -1.0),
+        },
+    ),
+    "5.5": Exercise(
+        solution=lambda R, n: (R / n).mean(),
+        takes=(
+            "R: array (B,), whole numbers or floats, B ≥ 1\n"
+            "n: array (B,), whole numbers (also stored as floats), 1 or more"
+        ),
+        edges=lambda: [
+            (np.array([1.0, 1.5]), np.array([1, 3])),
+            (np.array([2, -1, 4]), np.array([5, 2, 1])),
+            (np.array([3.0]), np.array([4.0])),
+        ],
+        draw=some_returns,
+        wrong={
+            "that is the function as it stands: the ratio of the means, E[R]/E[n]": (
+                lambda R, n: R.sum() / n.sum()
+            ),
+            "that is the mean return, which the sum climbs": lambda R, n: R.mean(),
+            "that is one number for each episode; average them": lambda R, n: R / n,
+            "divide by the number of episodes as well": lambda R, n: (R / n).sum(),
+            "upside down: the return is divided by the length": lambda R, n: (n / (R + 0.0)).mean(),
         },
     ),
 }

@@ -30,6 +30,11 @@ def trimmed(values, low, high):
     return np.sort(values)[low : len(values) - high].mean()
 
 
+def interval(values, times=2, ddof=1, by=lambda v: np.sqrt(len(v))):
+    error = np.std(values, ddof=ddof) / by(values)
+    return np.mean(values) - times * error, np.mean(values) + times * error
+
+
 EXERCISES = {
     "6.1": Exercise(
         solution=lambda values: trimmed(values, len(values) // 4, len(values) // 4),
@@ -108,6 +113,32 @@ EXERCISES = {
             "before the first episode nothing is known: infinity, so that it moves nothing": (
                 lambda lengths: typical(lengths, first=lengths[0])
             ),
+        },
+    ),
+    "6.5": Exercise(
+        solution=interval,
+        takes="values: array (n,), whole numbers or floats, n ≥ 2",
+        edges=lambda: [
+            (np.array([1.0, 3.0, 8.0, 4.0]),),
+            (np.array([2.0, 5.0]),),
+            (np.array([7, 1, 1]),),
+            (np.array([4.0, 4.0, 4.0]),),
+        ],
+        draw=lambda rng: (draws.numbers(rng, draws.length(rng, 2, 12)),),
+        wrong={
+            "that is the function as it stands: the error of a mean shrinks with √n, not with n": (
+                lambda values: interval(values, by=len)
+            ),
+            "that is where the values lie, two deviations; how sure is their mean?": (
+                lambda values: interval(values, by=lambda v: 1.0)
+            ),
+            "one deviation of the mean to each side; two were asked for": (
+                lambda values: interval(values, times=1)
+            ),
+            "the deviation is that of a sample: n − 1 (ddof=1)": (
+                lambda values: interval(values, ddof=0)
+            ),
+            "low end first": lambda values: interval(values)[::-1],
         },
     ),
 }

@@ -75,6 +75,11 @@ def some_slope(rng):
     return (lambda x: (a * x**3 + b * x).sum() + x[0] * x[1]), x, u, int(rng.integers(2, 9)) / 8
 
 
+def some_signals(rng):
+    B, n = draws.length(rng, 1, 4), draws.length(rng, 1, 4)
+    return draws.numbers(rng, B, n).astype(float), draws.numbers(rng, B, n).astype(float)
+
+
 EXERCISES = {
     "7.1": Exercise(
         solution=lambda dz, h: dz.T @ h,
@@ -160,6 +165,32 @@ EXERCISES = {
             ),
             "the wrong way round: ahead minus back": (
                 lambda f, x, u, eps: (f(x - eps * u) - f(x + eps * u)) / (2 * eps)
+            ),
+        },
+    ),
+    "7.5": Exercise(
+        solution=lambda dy, z: dy * (z > 0),
+        takes=(
+            "dy: array (B, n) of floats, B and n ≥ 1\n"
+            "z: array (B, n) of floats, what went in on the way forward"
+        ),
+        edges=lambda: [
+            (np.array([[1.0, -2.0, 3.0]]), np.array([[0.5, -1.0, 2.0]])),
+            (np.array([[1.0], [4.0]]), np.array([[0.0], [-3.0]])),
+            (np.array([[-2.0, 5.0]]), np.array([[1.0, 1.0]])),
+        ],
+        draw=some_signals,
+        wrong={
+            "that is the function as it stands: the slope of max(z, 0) is 1 or 0, not z": (
+                lambda dy, z: dy * np.maximum(z, 0)
+            ),
+            "it is the sign of z that counts, not that of dy": lambda dy, z: np.maximum(dy, 0),
+            "the other half is let through: the slope is 1 where z is above 0": (
+                lambda dy, z: dy * (z <= 0)
+            ),
+            "everything is let through; where z is below 0 nothing moves": lambda dy, z: dy,
+            "that is the slope alone; multiply what comes from above by it": (
+                lambda dy, z: (z > 0) * 1.0
             ),
         },
     ),

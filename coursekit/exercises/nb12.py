@@ -78,6 +78,11 @@ def a_reduction(rng):
     return weights_of(lengths, int(rng.choice(pools(lengths)))) * noise, lengths
 
 
+def standardised(rewards, ddof=0):
+    deviation = np.std(rewards, ddof=ddof)
+    return (rewards - np.mean(rewards)) / (deviation if deviation else np.inf)
+
+
 EXERCISES = {
     "12.1": Exercise(
         solution=of_two,
@@ -221,6 +226,32 @@ EXERCISES = {
                 lambda weights, lengths: next(
                     (m for m in pools(lengths)[1:] if explains(weights, lengths, m)), 0
                 )
+            ),
+        },
+    ),
+    "12.6": Exercise(
+        solution=standardised,
+        takes="rewards: array (G,), whole numbers or halves, G ≥ 2",
+        edges=lambda: [
+            (np.array([1.0, 0.0, 0.0, 1.0]),),
+            (np.array([1.0, 1.0, 1.0]),),
+            (np.array([0, 0]),),
+            (np.array([1, 0, 0, 0, 0, 0]),),
+        ],
+        draw=lambda rng: (rng.integers(0, 1 + rng.integers(1, 4), draws.length(rng, 2)) / 2,),
+        wrong={
+            "that is the function as it stands: 0/0 where all rewards are equal": (
+                lambda rewards: (rewards - rewards.mean()) / rewards.std()
+            ),
+            "a small number below bends every advantage a little; treat equal rewards apart": (
+                lambda rewards: (rewards - rewards.mean()) / (rewards.std() + 1e-4)
+            ),
+            "the deviation here is that of the group, ddof 0": (
+                lambda rewards: standardised(rewards, ddof=1)
+            ),
+            "the deviation is missing": lambda rewards: rewards - rewards.mean(),
+            "the mean is to be subtracted first": (
+                lambda rewards: rewards / (rewards.std() or np.inf)
             ),
         },
     ),

@@ -454,4 +454,37 @@ ANSWERS = {
             "~ cut to the first length": lambda law, B: others_law(law, B)[: len(law)],
         },
     ),
+    "2.5": (
+        [
+            lambda p, G: [-math.log(a) * b for a, b in zip(p, G, strict=True)],
+            lambda p, G: np.log(1 / p) * G,
+            lambda p, G: -torch.log(torch.tensor(p)) * torch.tensor(G),
+        ],
+        {
+            "as it stands": lambda p, G: -(p * G),
+            "sign is reversed": lambda p, G: G * np.log(p),
+            "divided by p": lambda p, G: -(G / p),
+            "reduced to one number": lambda p, G: -np.dot(np.log(p), G),
+            "return is missing": lambda p, G: np.log(1 / p),
+            "~ both": lambda p, G: -p * np.log(p) * G,
+            "~ in base 2": lambda p, G: -np.log2(p) * G,
+            "~ log of the return as well": lambda p, G: -np.log(p) * np.log(abs(G) + 1),
+        },
+    ),
+    "5.5": (
+        [
+            lambda R, n: sum(a / b for a, b in zip(R, n, strict=True)) / len(R),
+            lambda R, n: np.average(R / n),
+            lambda R, n: (torch.tensor(R) / torch.tensor(n)).mean(),
+        ],
+        {
+            "as it stands": lambda R, n: R.mean() / n.mean(),
+            "which the sum climbs": lambda R, n: sum(R) / len(R),
+            "average them": lambda R, n: [a / b for a, b in zip(R, n, strict=True)],
+            "number of episodes": lambda R, n: np.sum(R / n),
+            "~ by the longest": lambda R, n: R.mean() / n.max(),
+            "~ whole numbers": lambda R, n: (R // n).mean(),
+            "~ median": lambda R, n: np.median(R / n),
+        },
+    ),
 }

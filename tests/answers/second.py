@@ -416,4 +416,48 @@ ANSWERS = {
             "~ 1 at the end": lambda r, V: surprises(r, V, 1.0),
         },
     ),
+    "6.5": (
+        [
+            lambda v: np.mean(v) + np.array([-2, 2]) * np.sqrt(np.var(v, ddof=1) / len(v)),
+            lambda v: [sum(v) / len(v) + s * np.std(v, ddof=1) / len(v) ** 0.5 for s in (-2, 2)],
+            lambda v: (
+                v.mean() - 2 * v.std() / np.sqrt(len(v) - 1),
+                v.mean() + 2 * v.std() / np.sqrt(len(v) - 1),
+            ),
+        ],
+        {
+            "as it stands": lambda v: v.mean() + np.array([-2, 2]) * v.std(ddof=1) / len(v),
+            "where the values lie": lambda v: v.mean() + np.array([-2, 2]) * v.std(ddof=1),
+            "two were asked for": lambda v: (
+                v.mean() + np.array([-1, 1]) * v.std(ddof=1) / len(v) ** 0.5
+            ),
+            "of a sample": lambda v: v.mean() + np.array([-2, 2]) * v.std() / len(v) ** 0.5,
+            "low end first": lambda v: v.mean() + np.array([2, -2]) * v.std(ddof=1) / len(v) ** 0.5,
+            "~ the error alone": lambda v: 2 * v.std(ddof=1) / len(v) ** 0.5,
+            "~ the median": lambda v: (
+                np.median(v) + np.array([-2, 2]) * v.std(ddof=1) / len(v) ** 0.5
+            ),
+            "~ variance": lambda v: v.mean() + np.array([-2, 2]) * v.var(ddof=1) / len(v),
+        },
+    ),
+    "7.5": (
+        [
+            lambda dy, z: np.where(z > 0, dy, 0),
+            lambda dy, z: dy * np.sign(np.maximum(z, 0)),
+            lambda dy, z: [
+                [a if b > 0 else 0.0 for a, b in zip(x, y, strict=True)]
+                for x, y in zip(dy, z, strict=True)
+            ],
+        ],
+        {
+            "as it stands": lambda dy, z: dy * z * (z > 0),
+            "not that of dy": lambda dy, z: np.where(dy > 0, dy, 0),
+            "other half": lambda dy, z: np.where(z > 0, 0, dy),
+            "everything is let through": lambda dy, z: dy,
+            "slope alone": lambda dy, z: np.where(z > 0, 1.0, 0.0),
+            "~ where z = 0, too": lambda dy, z: dy * (z >= 0),
+            "~ times z": lambda dy, z: dy * z,
+            "~ sign of z": lambda dy, z: dy * np.sign(z),
+        },
+    ),
 }

@@ -385,4 +385,21 @@ ANSWERS = {
             "~ right for pairs": lambda n, size: of_a_micro_batch(n, 2 if len(n) % 2 == 0 else 1),
         },
     ),
+    "12.6": (
+        [
+            lambda r: (r - r.mean()) / r.std() if len(set(r)) > 1 else 0 * r,
+            lambda r: np.nan_to_num((r - r.mean()) / r.std()),
+            lambda r: (r - r.mean()) / (r.std() + (r.std() == 0)),
+        ],
+        {
+            "as it stands": lambda r: (r - np.mean(r)) / np.std(r),
+            "a small number below": lambda r: (r - r.mean()) / (r.std() + 1e-4),
+            "ddof 0": lambda r: (r - r.mean()) / (r.std(ddof=1) or 1),
+            "deviation is missing": lambda r: r - r.mean(),
+            "subtracted first": lambda r: r / r.std() if r.std() else 0 * r,
+            "~ by the variance": lambda r: (r - r.mean()) / (r.var() or 1),
+            "~ ones where equal": lambda r: (r - r.mean()) / r.std() if r.std() else r * 0 + 1,
+            "~ of the others": lambda r: (r - (r.sum() - r) / (len(r) - 1)) / (r.std() or 1),
+        },
+    ),
 }
