@@ -154,6 +154,8 @@ def test_a_notebook_s_reds_reach_the_summary_line_junit_and_the_page(tmp_path):
     ]
     assert not any("\x1b" in failure.text or "#x1B" in failure.text for failure in junit)
     end = explain.plain(done.stdout).splitlines()
+    (line,) = [line for line in end if line.startswith("FAILED") and "Cell 1" in line]
+    assert line.endswith(f"01_a, cell 'wrong': {causes['wrong']}")
     assert "3 failed in 1 files" in "\n".join(end[-4:])
     assert f"    01_a, cell 'wrong': {causes['wrong']}" in end[-2:]
 

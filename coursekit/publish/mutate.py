@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import os
 import random
 import subprocess
@@ -86,11 +87,12 @@ def mutate(names: Sequence[str], sample: int | None = None, by: str = "tests") -
 
 
 def judging(name: str, by: str) -> list[list[str]]:
-    """What is asked, one after the other, until one is red: the module's own file first."""
+    """What is asked, one after the other, until one is red: own file, or quickest book, first."""
     if by == "tests":
         own = sorted(ROOT.glob(f"tests/test_{name}*.py"))
         return [[str(path) for path in own], [str(ROOT / "tests" / "test_mutants.py")]]
-    books = sorted(ROOT.glob("notebooks/*.ipynb"))
+    costs = json.loads((ROOT / "notebooks" / "budgets.json").read_text(encoding="utf-8"))
+    books = sorted(ROOT.glob("notebooks/*.ipynb"), key=lambda b: costs.get(b.stem, 0))
     names = (f"import {name}", f"{name}.", f", {name}")
     return [[str(b)] for b in books if any(n in b.read_text(encoding="utf-8") for n in names)]
 

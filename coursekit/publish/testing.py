@@ -33,11 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Run(config), "coursekit-run")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A log is wide, so that no line of pytest's summary is cut."""
+    if session.config.pluginmanager.has_plugin("terminalreporter"):
+        writer = session.config.get_terminal_writer()
+        if not writer._file.isatty():
+            writer.fullwidth = max(writer.fullwidth, explain.WIDTH)
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """What had no place to write; a log is wide, so that no line of pytest's summary is cut."""
-    writer = config.get_terminal_writer()
-    if not writer.hasmarkup:
-        writer.fullwidth = max(writer.fullwidth, explain.WIDTH)
+    """What had no place to write."""
     return [f"note: {line}" for line in config.stash[SAID]]
 
 

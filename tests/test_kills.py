@@ -1,0 +1,100 @@
+"""Killed at random moments: nothing finished is lost, nothing is damaged, no number is wrong.
+
+Repeatable: moments are drawn from a seed. COURSEKIT_KILLS=50 kills each program so many times.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+KILLS = int(os.environ.get("COURSEKIT_KILLS", "1"))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="Windows has no such kill"),
+]
+EXPERIMENT = """
+import sys
+import numpy as np
+from coursekit import experiments, train
+
+base = train.Config(episodes=2, updates=3, hidden=(4,))
+grid = experiments.grid(base, lr=[0.01 * k for k in range(1, 13)])
+print("ready", flush=True)
+found = experiments.run(grid, range(20), jobs=1, cache=sys.argv[1], progress=False)
+np.save(sys.argv[2], found.table[["area", "last", "steps"]].to_numpy(float))
+"""
+EXECUTE = """
+import sys
+from pathlib import Path
+from coursekit.publish import execute
+
+execute.NOTEBOOKS = execute.ROOT = Path(sys.argv[1])
+print("ready", flush=True)
+sys.exit(execute.execute(["01"]))
+"""
+
+
+def start(program, *words):
+    """The program, running, once it is ready."""
+    command = [sys.executable, "-c", program, *map(str, words)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def killed(program, words, seconds):
+    """Kill it and all that it started after so many seconds; True where it had ended before."""
+    with start(program, *words) as process:
+        time.sleep(seconds)
+        ended = process.poll() is not None
+        if not ended:
+            os.killpg(process.pid, 9)
+        process.stdout.read()
+    return ended
+
+
+def test_an_experiment_loses_no_finished_piece_and_gives_no_wrong_number(tmp_path):
+    undisturbed, result = tmp_path / "a.npy", tmp_path / "b.npy"
+    began = time.perf_counter()
+    with start(EXPERIMENT, tmp_path / "whole", undisturbed) as process:
+        assert process.wait() == 0
+    took = time.perf_counter() - began
+    chance, kept = random.Random(0), 0
+    for _ in range(KILLS):
+        killed(EXPERIMENT, (tmp_path / "kept", result), chance.uniform(0, took / 3))
+        now = len(list((tmp_path / "kept").glob("*.npz")))
+        assert now >= kept
+        kept = now
+    with start(EXPERIMENT, tmp_path / "kept", result) as process:
+        assert process.wait() == 0
+    np.testing.assert_array_equal(np.load(result), np.load(undisturbed))
+    assert len(list((tmp_path / "kept").glob("*.npz"))) == 12 * 2
+
+
+def test_a_notebook_is_the_old_one_or_the_new_one_and_the_next_run_is_green(tmp_path):
+    path = tmp_path / "01_a.ipynb"
+    cells = [new_code_cell(f"print({'x' * 5000!r})", id=f"cell-{k}") for k in range(20)]
+    nbformat.write(new_notebook(cells=cells), path)
+    old, began = path.read_bytes(), time.perf_counter()
+    with start(EXECUTE, tmp_path) as process:
+        assert process.wait() == 0
+    took, new = time.perf_counter() - began, path.read_bytes()
+    chance = random.Random(0)
+    for _ in range(KILLS):
+        path.write_bytes(old)
+        killed(EXECUTE, (tmp_path,), chance.uniform(0, took))
+        assert path.read_bytes() in (old, new)
+    with start(EXECUTE, tmp_path) as process:
+        assert process.wait() == 0
+    assert path.read_bytes() == new
