@@ -104,13 +104,11 @@ def test_a_section_of_the_notebook_that_was_named_before_is_that_notebooks(known
 
 
 def test_the_glossary_gives_each_of_its_words_an_anchor():
-    rows = "| REINFORCE, VPG | $x$ of *b*. |\n| loop (of calls) | Y. |\n"
+    rows = '| REINFORCE, VPG | <a id="term-vpg"></a>$x$ of *b*. |\n| loop (of calls) | Y. |\n'
     text = f"| word | meaning |\n|---|---|\n{rows}"
-    assert marks.terms(text) == {
-        "REINFORCE": ("term-reinforce", "x of b."),
-        "VPG": ("term-reinforce", "x of b."),
-        "loop": ("term-loop", "Y."),
-    }
+    assert marks.terms(text) == {"REINFORCE": "term-vpg", "VPG": "term-vpg", "loop": "term-loop"}
+    linked = site.markdown("a [*bias*](GLOSSARY.md#term-bias).")
+    assert linked == 'a <a class="term" href="GLOSSARY.html#term-bias">*bias*</a>.'
 
 
 def test_what_was_verified_is_said_with_bound_value_and_margin(book):

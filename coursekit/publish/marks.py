@@ -47,16 +47,14 @@ def known(texts: Mapping[str, str]) -> dict[str, dict]:
     return found
 
 
-def terms(glossary: str) -> dict[str, tuple[str, str]]:
-    """The words of the glossary's table: word -> (anchor, its meaning as plain text)."""
+def terms(glossary: str) -> dict[str, str]:
+    """The words of the glossary's table, each with its anchor."""
+    row = r'^\| ([^|]+?) \| (?:<a id="([^"]+)"></a>)?'
     found = {}
-    for head, meaning in re.findall(r"^\| ([^|]+?) \| (.+) \|$", glossary, flags=re.MULTILINE):
-        if head == "word" or head.startswith("-"):
-            continue
-        plain = re.sub(r"[$*`\\{}]|\]\([^)]*\)|\[", "", meaning)
+    for head, own in re.findall(row, glossary, flags=re.MULTILINE):
         for word in re.sub(r"\$[^$]*\$|\([^)]*\)", "", head).split(","):
-            if word.strip():
-                found[word.strip()] = (anchor("term", heads(head)), plain)
+            if word.strip() and head != "word" and not head.startswith("-"):
+                found[word.strip()] = own or anchor("term", heads(head))
     return found
 
 
@@ -143,10 +141,12 @@ def permalink(name: str, shown: str) -> Any:
 
 
 def rows(doctree: Any) -> None:
-    """An anchor for each row of the glossary."""
+    """An anchor for each row of the glossary that has none."""
     from docutils import nodes
 
     for row in doctree.findall(nodes.row):
+        if any("<a id=" in raw.astext() for raw in row.findall(nodes.raw)):
+            continue
         row["ids"].append(anchor("term", heads(row.next_node(nodes.entry).astext())))
 
 
@@ -216,7 +216,7 @@ def replace(text: Any, where: Any, pattern: re.Pattern = REFERENCE, **more: Any)
         text.parent.replace(text, [*new, nodes.Text(source[done:])])
 
 
-def first_uses(doctree: Any, words: Mapping[str, tuple[str, str]]) -> None:
+def first_uses(doctree: Any, words: Mapping[str, str]) -> None:
     """Link each word of the glossary where the page uses it first."""
     left = {word.lower(): value for word, value in words.items()}
     left = {word: value for word, value in left.items() if word not in EVERYDAY}
@@ -227,7 +227,7 @@ def first_uses(doctree: Any, words: Mapping[str, tuple[str, str]]) -> None:
 
     def first(found):
         place = left.pop(found[1].lower(), None)
-        return place and f"{GLOSSARY}.html#{place[0]}"
+        return place and f"{GLOSSARY}.html#{place}"
 
     for text in prose(doctree):
         replace(text, first, pattern, classes=["term"])

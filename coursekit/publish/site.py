@@ -161,7 +161,9 @@ def page(book: NotebookNode, stem: str, sources: Path) -> NotebookNode:
 
 def markdown(source: str) -> str:
     """Markdown as MyST reads it: anchors as targets, what is folded as Markdown and not as HTML."""
-    source = re.sub(r'<a id="([\w-]+)"></a>\s*', r"(\1)=\n", source)
+    source = re.sub(r'^<a id="([\w-]+)"></a>\s*', r"(\1)=\n", source, flags=re.MULTILINE)
+    link = r'<a class="term" href="GLOSSARY.html#\2">\1</a>'
+    source = re.sub(r"\[([^]\[]+)\]\(GLOSSARY\.md#([\w-]+)\)", link, source)
     source = re.sub(r"(<details>)(<summary>.*?</summary>)\s*", r"\n\1\2\n\n", source)
     return re.sub(r"\s*</details>", "\n\n</details>\n", source)
 
