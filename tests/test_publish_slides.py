@@ -68,6 +68,7 @@ def test_a_figure_stands_without_its_code_and_long_code_is_left_out():
         cell("-", "run(1)", [text("a number")]),
         cell("-", "draw(2)", [figure]),
         cell("-", "\n".join(f"x{k} = {k}" for k in range(13)), [text("thirteen")]),
+        cell("-", 'print(f"{rows}")', [text("a row")]),
         cell("skip", "plumbing", [text("hidden")]),
     )
     words = re.sub(r"<[^>]*>", "", body)
@@ -77,6 +78,8 @@ def test_a_figure_stands_without_its_code_and_long_code_is_left_out():
     assert "x12" not in words
     assert "13 lines of code" in words
     assert "thirteen" in words
+    assert "print(" not in words
+    assert "a row" in words
     assert "plumbing" not in words
     assert "hidden" not in words
 
@@ -104,6 +107,7 @@ def test_a_claim_says_bound_measured_value_and_margin_and_an_equation_what_was_c
     [
         (ROW | {"op": "==", "margin": 0}, "", "exactly"),
         (ROW | {"margin": None}, "", "without limit"),
+        (ROW | {"margin": 32.87}, "", "margin 32.9 × the bound"),
         (ROW | {"margin": 3.21}, "error", "margin 3.2 × <code>error</code>"),
         (ROW | {"bound": 0.0, "margin": 0.5}, "", "margin 0.5"),
     ],

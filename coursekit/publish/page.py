@@ -54,6 +54,7 @@ def report() -> dict[str, Any]:
     return json.loads((build.NOTEBOOKS / "report.json").read_text(encoding="utf-8"))
 
 
+@cache
 def prose(source: str) -> str:
     """Markdown as HTML; links to notebooks lead to pages beside this one, the glossary's are text.
 
@@ -72,6 +73,7 @@ def highlighter() -> Highlight2HTML:
     return Highlight2HTML()
 
 
+@cache
 def code(source: str) -> str:
     """Python as HTML."""
     return f'<div class="code">{highlighter()(source).strip()}</div>'
@@ -96,6 +98,12 @@ def output(cell: NotebookNode, hide: Iterable[str] = ()) -> str:
 def is_figure(cell: NotebookNode) -> bool:
     """Whether a cell draws."""
     return any("base64," in str(shown.get("data", {})) for shown in cell.get("outputs", []))
+
+
+def is_plumbing(cell: NotebookNode) -> bool:
+    """Whether the code of a cell only lays out what it shows: a page with sliders, printed rows."""
+    framed = any("<iframe" in str(shown.get("data", {})) for shown in cell.get("outputs", []))
+    return framed or 'print(f"' in cell.source
 
 
 def verifications(source: str) -> list[tuple[str, str, list[str], str]]:
@@ -168,6 +176,8 @@ def margin(row: Mapping[str, Any], scale: str) -> str:
         return f"margin {row['margin']:.2g} × <code>{html.escape(scale)}</code>"
     if not row["bound"]:
         return f"margin {row['margin']:.2g}"
+    if row["margin"] >= 2:
+        return f"margin {row['margin']:.3g} × the bound"
     return f"margin {row['margin']:.0%} of the bound"
 
 

@@ -202,7 +202,8 @@ def block(cell: NotebookNode, stored: dict[str, Any], said: dict[str, str]) -> s
     if cell.cell_type == "markdown":
         return page.prose(cell.source)
     kinds = {kind for kind, *_ in page.verifications(cell.source)}
-    source = "" if "claim" in kinds or page.is_figure(cell) else page.rest(cell.source)
+    bare = "claim" in kinds or page.is_figure(cell) or page.is_plumbing(cell)
+    source = "" if bare else page.rest(cell.source)
     lines = len([line for line in source.splitlines() if line.strip()])
     parts = []
     if lines > LONGEST:

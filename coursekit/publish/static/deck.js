@@ -57,8 +57,13 @@
     // a heading, or a line that leads to what follows, does not stay behind alone
     while (keep > 1 && /^H\d$/.test(all[keep - 1].tagName)) hide(--keep);
     hide(all.length);
-    if (keep === 1 && /^H\d$/.test(all[0].tagName)) keep = Math.min(2, all.length - 1);
+    if (keep === 1 && /^H\d$/.test(all[0].tagName)) keep = 2;
     if (keep < 1 || keep >= all.length) return null;
+    // a long table does not leave its heading alone: it is two tables
+    hide(keep);
+    const left = body(section).scrollHeight;
+    hide(all.length);
+    if (left < 0.4 * ROOM && halve(all[keep])) return section;
     all.slice(keep).forEach((block) => block.remove());
     copies.slice(0, keep).forEach((block) => block.remove());
     for (const part of [section, next])
@@ -66,13 +71,18 @@
         if (!step.children.length) step.remove();
       });
     body(next).querySelector(".step")?.classList.remove("fragment");
+    const title = body(section).querySelector("h1, h2, h3, h6");
+    if (title && !body(next).querySelector("h1, h2, h3, h6")) {
+      const over = document.createElement("h6"); // where one is, on the slide that goes on
+      over.innerHTML = title.innerHTML;
+      body(next).querySelector(".step")?.prepend(over);
+    }
     next.id = section.id.replace(/(~(\d+))?$/, (_, __, n) => "~" + (Number(n || 1) + 1));
     section.after(next);
     return next;
   }
 
-  function halve(section) { // a table or a text that is a slide's only block, and too high
-    const [block] = blocks(section).filter((b) => !/^H\d$/.test(b.tagName)).slice(-1);
+  function halve(block) { // a table or a list that is too high becomes two; false where it cannot
     const table = block?.matches("table") ? block : block?.querySelector("table");
     const rows = table ? [...table.tBodies[0].rows] : [];
     const list = block?.matches("ul, ol") ? [...block.children] : [];
@@ -91,12 +101,14 @@
   }
 
   function fit(section) {
-    if (SIZES.some((size) => fitsAt(section, size))) return;
+    const sizes = SIZES.filter((size) => size <= (figures(section).length ? 24 : 30));
+    if (sizes.some((size) => fitsAt(section, size))) return;
     const next = divide(section);
+    const last = blocks(section).filter((block) => !/^H\d$/.test(block.tagName)).at(-1);
     if (next) {
       fit(section);
-      fit(next);
-    } else if (halve(section)) {
+      if (next !== section) fit(next);
+    } else if (last && halve(last)) {
       fit(section);
     } else {
       for (let size = 19; size >= LEAST && !fitsAt(section, size); size--);
