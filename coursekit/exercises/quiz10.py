@@ -44,7 +44,7 @@ QUIZ = {
         (
             "its lead was less noise, and the noise is gone.",
             "more episodes help the noisier one more.",
-            "noise can be averaged away, bias cannot.",
+            "a thousand episodes take the noise away, and no episode the bias.",
             "20 degrees are left.",
         ),
     ),
