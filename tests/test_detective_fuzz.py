@@ -259,11 +259,11 @@ DISCOUNTED = {
 }
 
 
-def of_one_step(loss, x):
+def of_one_step(loss, x, total):
     """f(x), whatever the shape: the weights of that many episodes of one step with rewards x."""
     p = torch.full((x.numel(), 1), -1.0, dtype=torch.float64, requires_grad=True)
     value = loss(p, x.reshape(-1, 1), torch.ones(x.numel(), 1) > 0, 0.9)
-    return -torch.autograd.grad(value, p)[0].reshape(x.shape) * x.numel()
+    return -torch.autograd.grad(value, p)[0].reshape(x.shape) * (1 if total else x.numel())
 
 
 def from_names(finding, of=None):
@@ -282,11 +282,11 @@ def from_names(finding, of=None):
         change = next((DISCOUNTED[n] for n in DISCOUNTED if n in names), lambda g: g)
         g_ = numbers["gamma"] if "gamma_fixed" in names else change(g)
         r = r.clamp(low, high) if "rewards_clipped" in names else r
-        r = of_one_step(of, r) * m if "function_of_rewards" in names else r
+        r = of_one_step(of, r, norm == "total") * m if "function_of_rewards" in names else r
         w = BY_NAME.get(weight, lambda r, m, g: losses.reward_to_go(r, g))(r, m, g_)
         w = w * g ** torch.arange(r.shape[1]) if "gamma_to_the_t" in names else w
         w = w.clamp(low, high) if "clipped" in names else w
-        w = of_one_step(of, w) * m if "function_of_return" in names else w
+        w = of_one_step(of, w, norm == "total") * m if "function_of_return" in names else w
         w = (w - numbers.get("baseline", 0.0)) * m
         sign = -1 if "wrong_sign" in names else 1
         return norm_of(-sign * (p.exp() if "no_log" in names else p) * w, m)
