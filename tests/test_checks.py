@@ -39,6 +39,14 @@ def stops(weights, power):
     raise NotImplementedError
 
 
+class CannotAsk(NotImplementedError):
+    """What ``input()`` raises in a kernel that nobody sits at."""
+
+
+def asks(weights, power):
+    raise CannotAsk("input is not supported")
+
+
 def second_case_only(weights, power):
     return None if len(weights) == 3 else normalise(weights, power)
 
@@ -195,6 +203,7 @@ def test_whole_numbers_that_are_cut_off_are_told_from_a_wrong_formula():
         (lambda w, p: normalise, "it gives a function (call it), expected"),
         (lambda w, p: Rude, "it gives the class Rude, expected"),
         (Rude, "Rude is a class; a function is expected here"),
+        (asks, "it stops with CannotAsk: input is not supported"),
         (lambda w, p: w * np.nan, "it gives [nan nan]"),
         (lambda w, p: normalise(w, p)[None], "the result has shape (1, 2), expected (2,)"),
         (lambda w, p: normalise(w, p)[0], "the result has shape (), expected (2,)"),
@@ -365,6 +374,7 @@ def test_the_solution_is_correct(exercise):
     assert verdict(exercise, exercise.solution) == "correct"
 
 
+@pytest.mark.slow
 @every_exercise
 def test_three_or_more_wrong_answers_get_exactly_their_own_messages(exercise):
     said = [verdict(exercise, wrong) for wrong in exercise.wrong.values()]
@@ -380,6 +390,7 @@ def test_a_stub_is_not_attempted(exercise):
         assert verdict(exercise, lambda *args: ...) == "not attempted"
 
 
+@pytest.mark.slow
 @every_exercise
 def test_an_answer_that_is_no_number_is_shown_with_the_expectation(exercise):
     answer = (lambda *args: "?") if callable(exercise.solution) else "?"

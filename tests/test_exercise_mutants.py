@@ -174,6 +174,7 @@ def differs(exercise, function):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tag", TAGS)
 def test_every_mutant_of_a_solution_is_refused(tag):
     exercise, known = checks.find(tag), EQUIVALENT.get(tag, {})

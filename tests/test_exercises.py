@@ -18,7 +18,6 @@ MODULES = [importlib.import_module(f"coursekit.exercises.nb{k:02d}") for k in ra
 ALL = {tag: ex for module in MODULES for tag, ex in module.EXERCISES.items()}
 FUNCTIONS = [tag for tag, exercise in ALL.items() if callable(exercise.solution)]
 VALUES = [tag for tag in ALL if tag not in FUNCTIONS]
-QUIZ = [tag for tag in VALUES if len(tag.split(".")[1]) > 1]
 every_tag = pytest.mark.parametrize("tag", ALL)
 every_function = pytest.mark.parametrize("tag", FUNCTIONS)
 every_value = pytest.mark.parametrize("tag", VALUES)
@@ -56,6 +55,7 @@ def made(solution):
     ]
 
 
+@pytest.mark.slow
 @every_function
 def test_right_forms_are_correct(tag):
     own = ANSWERS[tag][0]
@@ -76,6 +76,7 @@ def test_right_forms_of_a_value_are_correct(tag):
 # Wrong forms: at least six, each told what it is where the exercise knows it
 
 
+@pytest.mark.slow
 @every_function
 def test_wrong_forms_are_told_what_they_are(tag):
     wrong = ANSWERS[tag][1]
@@ -144,7 +145,8 @@ ABSURD = {
 }
 
 
-@pytest.mark.parametrize("tag", sorted(set(ALL) - set(QUIZ)))
+@pytest.mark.slow
+@every_tag
 def test_whatever_is_given_there_is_a_sentence(tag):
     for name, (answer, words) in ABSURD.items():
         told = said(tag, answer)
