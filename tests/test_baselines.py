@@ -440,3 +440,10 @@ def test_without_the_guard_equal_weights_would_make_noise():
     mask = np.arange(7) < np.array([[7], [3], [6]])
     assert np.abs(with_fault(None)(1e9 / 3 * mask, mask)).max() > 0.1
     assert not baselines.per_batch(1e9 / 3 * mask, mask).any()
+
+
+@pytest.mark.parametrize("standardise", [baselines.per_episode, baselines.per_batch])
+def test_small_differences_among_many_steps_are_no_rounding(standardise):
+    weight = 1 + 1e-8 * np.random.default_rng(5).normal(size=(1, 1000))
+    result = standardise(weight, np.ones_like(weight, dtype=bool))
+    assert 0.4 < result.std() < 0.6  # 1e-8 is added to the deviation, which is 1e-8 itself
