@@ -160,10 +160,19 @@ def prose(doctree: Any) -> Iterator[Any]:
     closed += (addnodes.desc_signature, addnodes.toctree)
     for text in list(doctree.findall(nodes.Text)):
         node = text
-        while node is not None and not isinstance(node, closed):
+        while node is not None and not isinstance(node, closed) and not after_tag(node):
             node = node.parent
         if node is None:
             yield text
+
+
+def after_tag(node: Any) -> bool:
+    """Whether a node stands in a link that was written in HTML."""
+    from docutils import nodes
+
+    place = node.parent.index(node) if node.parent is not None else 0
+    before = node.parent[place - 1] if place else None
+    return isinstance(before, nodes.raw) and before.astext().startswith("<a ")
 
 
 def links(doctree: Any, page: str, marks: Mapping[str, Any]) -> None:

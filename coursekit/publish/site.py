@@ -41,12 +41,12 @@ CONFIG = {
     "html_show_sourcelink": False,
     "html_copy_source": False,
     "html_show_sphinx": False,
+    "html_show_search_summary": False,  # it would fetch pages, which file:// does not let it
     "html_baseurl": "",
     "pygments_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
     "mathjax_path": "tex-svg.js",
     "copybutton_selector": "div.cell_input pre, div.highlight-python pre, div.highlight-sh pre",
-    "python_maximum_signature_line_length": 88,
     "html_theme_options": {
         "top_of_page_buttons": [],
         "light_css_variables": {"color-brand-primary": "#0b5c94", "color-brand-content": "#0b5c94"},
