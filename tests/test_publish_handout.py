@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from coursekit.publish import build, handout, page, pdf
+from coursekit.publish import build, handout, page, pdf, slides
 
 
 @pytest.fixture
@@ -88,6 +88,18 @@ def test_the_reference_card_is_one_page(built, query):
         target.unlink()
     pdf.write(program, out / "card.html", query, target)
     assert len(re.findall(rb"/Type\s*/Page\b", target.read_bytes())) == 1
+
+
+@pytest.mark.slow
+def test_a_deck_is_printed_a_slide_a_page(built):
+    out, program = built
+    book = slides.read(min(build.NOTEBOOKS.glob("*.ipynb")))
+    source, target = out.parent / "slides" / "deck.html", out / "deck.pdf"
+    source.parent.mkdir(exist_ok=True)
+    source.write_text(slides.deck(book, {}), encoding="utf-8")
+    pdf.write(program, source, "?print-pdf", target)
+    pages = len(re.findall(rb"/Type\s*/Page\b", target.read_bytes()))
+    assert len(slides.show(book)) <= pages <= len(slides.show(book)) + 8
 
 
 @pytest.mark.slow

@@ -11,8 +11,11 @@
   const figures = (section) => [...section.querySelectorAll(".figure img, .figure svg")];
   const wide = (section) => [...section.querySelectorAll("table, pre, mjx-container[display]")];
 
+  // not scrollHeight: a hidden twin of each formula, for screen readers, hangs over the edge
+  const tall = (section) => body(section).getBoundingClientRect().height;
+
   function overflows(section) {
-    return body(section).scrollHeight > ROOM + 1;
+    return tall(section) > ROOM + 1;
   }
 
   function narrow(section) { // what is wider than the slide is made smaller, down to LEAST
@@ -32,7 +35,7 @@
     const all = figures(section);
     if (!all.length) return;
     all.forEach((figure) => (figure.style.height = "0px"));
-    const left = (ROOM - body(section).scrollHeight) / all.length - 4;
+    const left = (ROOM - tall(section)) / all.length - 4;
     all.forEach((figure) => (figure.style.height = Math.max(left, SMALLEST_FIGURE) + "px"));
   }
 
@@ -61,7 +64,7 @@
     if (keep < 1 || keep >= all.length) return null;
     // a long table does not leave its heading alone: it is two tables
     hide(keep);
-    const left = body(section).scrollHeight;
+    const left = tall(section);
     hide(all.length);
     if (left < 0.4 * ROOM && halve(all[keep])) return section;
     all.slice(keep).forEach((block) => block.remove());
@@ -118,10 +121,16 @@
   async function start() {
     await MathJax.startup.promise;
     await document.fonts.ready;
-    await Promise.all([...document.images].map((image) => image.decode().catch(() => 0)));
+    const loaded = (image) => image.complete // decode() never ends where a browser prints a file
+      || new Promise((done) => (image.onload = image.onerror = done));
+    await Promise.all([...document.images].map(loaded));
     document.documentElement.classList.add("measuring");
     document.querySelectorAll(".slides > section > section").forEach(fit);
     document.documentElement.classList.remove("measuring");
+    if (location.search.includes("print-pdf")) { // a slide a page, all steps; no reveal.js
+      document.documentElement.classList.add("paper", "print-pdf", "ready");
+      return;
+    }
     await Reveal.initialize({
       width: WIDTH,
       height: HEIGHT,
