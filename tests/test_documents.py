@@ -297,7 +297,7 @@ def test_there_are_four_exercises_each_with_stub_check_hints_and_solution(notebo
         if callable(exercise.solution):
             assert said_of_the_arguments(stub.source) == exercise.takes
         assert f'checks.check("{tag}", ' in check.source
-        assert "not attempted" in check.outputs[0].text
+        assert check.outputs[0].text == f"exercise {tag}: not attempted\n"
         assert f'checks.check("{tag}", ' in solution.source
         assert solution.outputs[0].text == f"solution {tag}: correct\n"
         assert solution.metadata.tags == ["solution"]
