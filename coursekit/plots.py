@@ -1,6 +1,7 @@
 """Figures: one style, one colour-blind-safe palette, alt text that travels with the picture.
 
-Each plotting function takes arrays and an ``ax``. Colours are Okabe & Ito's (jfly.uni-koeln.de).
+Each plotting function takes arrays and an ``ax``. Colours are Okabe & Ito's (jfly.uni-koeln.de),
+and a colour never stands alone: each has a line of its own, each reduction a look of its own.
 """
 
 from __future__ import annotations
@@ -8,12 +9,18 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML, display
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from coursekit import guards
 
@@ -26,7 +33,17 @@ COLOURS = {
     "sky": "#56B4E9",
     "black": "#000000",
 }
+_DASHES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), "-")
+LINES = dict(zip(COLOURS.values(), _DASHES, strict=True))
+LOOKS = {  # a reduction looks the same in every notebook: colour, mark, line
+    "sum": ("blue", "o", "-"),
+    "episode_mean": ("orange", "s", "--"),
+    "step_mean": ("green", "^", ":"),
+    "typical": ("pink", "D", "-."),
+}
 DPI = 144
+SLIDE = 16 / 9
+SMALLEST = 1 / 40  # of the height of a slide that the figure fills
 
 
 def style() -> None:
@@ -80,15 +97,107 @@ def show(fig: Figure, *, alt: str) -> None:
     )
 
 
+def words(value: Any) -> str:
+    """Numbers, names, lists and dicts as a part of a sentence, for alt text.
+
+    {"sum": [1.0, 2.5], "episode_mean": 3} is "sum 1 and 2.5; episode mean 3".
+    """
+    if isinstance(value, str):
+        return value.replace("_", " ")
+    if isinstance(value, dict):
+        parts = [f"{words(key)} {words(entry)}" for key, entry in value.items()]
+        return ("; " if any(isinstance(v, _MANY) for v in value.values()) else ", ").join(parts)
+    if isinstance(value, _MANY):
+        *first, last = [words(entry) for entry in value]
+        return " and ".join([", ".join(first), last]) if first else last
+    return f"{value + 0.0:g}"
+
+
+_MANY = (list, tuple, np.ndarray, dict)
+
+
+def look(name: str, **more: Any) -> dict[str, Any]:
+    """How a reduction is drawn: keywords colour, marker, linestyle, label; ``more`` replaces some.
+
+    ValueError for a reduction without a look.
+    """
+    guards.one_of("reduction", name, LOOKS)
+    colour, marker, line = LOOKS[name]
+    shown = {"color": COLOURS[colour], "marker": marker, "linestyle": line, "label": words(name)}
+    return shown | more
+
+
+def _arms(fig: Figure) -> Iterator[tuple[str, Artist]]:
+    """(label, what draws it) for everything in a figure that a legend would name, by axes."""
+    for ax in fig.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            yield label, handle[0] if isinstance(handle, tuple) else handle
+
+
+def alike(fig: Figure) -> list[str]:
+    """Arms on the same axes that grey print or a colour-blind reader could not tell apart."""
+    faults = []
+    for ax in fig.axes:
+        seen: dict[Any, str] = {}
+        handles, labels = ax.get_legend_handles_labels()
+        for handle, label in zip(handles, labels, strict=True):
+            artist = handle[0] if isinstance(handle, tuple) else handle
+            other = seen.setdefault(_shape(artist), label)
+            if other != label:
+                faults.append(f"only colour tells {label!r} from {other!r}; give it a line or mark")
+    return faults
+
+
+def _shape(artist: Artist) -> tuple:
+    """What is left of an artist without its colour."""
+    if isinstance(artist, Line2D):
+        line = artist.get_linestyle(), artist._unscaled_dash_pattern
+        return "line", str(line), str(artist.get_marker()), artist.get_linewidth()
+    hatch = artist.get_hatch() if hasattr(artist, "get_hatch") else None
+    width = getattr(artist, "width", None)  # of arrows
+    return type(artist).__name__, hatch, width
+
+
+def out_of_look(fig: Figure) -> list[str]:
+    """Lines that are labelled as a reduction and do not have its colour, line or mark."""
+    faults = []
+    for label, artist in _arms(fig):
+        name = label.partition(":")[0].replace(" ", "_")
+        if name in LOOKS and isinstance(artist, Line2D):
+            wanted = look(name)
+            same = to_rgb(artist.get_color()) == to_rgb(wanted["color"])
+            line, mark = artist.get_linestyle(), artist.get_marker()
+            same &= line in ("None", wanted["linestyle"])
+            same &= mark in ("None", None, "", ".", wanted["marker"])
+            if not same:
+                faults.append(f"{label!r} is drawn in another look; use plots.look({name!r})")
+    return faults
+
+
+def too_small(fig: Figure) -> list[str]:
+    """Text smaller than 1/40 of the height of a slide that the figure fills."""
+    width, height = fig.get_size_inches()
+    least = 72 * SMALLEST * max(height, width / SLIDE)
+    texts = [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    small = {text.get_text().strip(): text.get_fontsize() for text in texts}
+    return [
+        f"{text!r} has {size:g} points; on a slide {least:.1f} can be read"
+        for text, size in small.items()
+        if size < least - 1e-9
+    ]
+
+
 def learning_curve(ax: Axes, returns: np.ndarray, label: str, colour: str, window: int = 1) -> None:
     """Median over learners with the band from quartile to quartile, single learners behind.
 
-    The legend says so, with their number. ``returns``, ``window`` and errors as in ``band``.
+    The legend says so, with their number; the line is the colour's own. ``returns``, ``window``
+    and errors as in ``band``.
     """
     x, smooth, (low, middle, high) = band(returns, window)
     ax.plot(x, smooth.T, color=colour, linewidth=0.5, alpha=0.35)
     ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-    ax.plot(x, middle, color=colour, label=f"{label}: median, quartiles of {len(smooth)}")
+    line = {"color": colour, "linestyle": LINES.get(colour, "-")}
+    ax.plot(x, middle, label=f"{label}: median, quartiles of {len(smooth)}", **line)
 
 
 def band(returns: np.ndarray, window: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
