@@ -264,10 +264,13 @@ def lab(tmp_path):
         if found := re.search(r"http://127\.0\.0\.1:\d+/lab/tree/\S+token=\w+", line):
             address = found[0]
             break
-    threading.Thread(target=server.stdout.read, daemon=True).start()
+    reader = threading.Thread(target=server.stdout.read, daemon=True)
+    reader.start()
     yield address
     server.send_signal(signal.SIGTERM)
     server.wait(timeout=60)
+    reader.join(timeout=10)
+    server.stdout.close()
 
 
 def cell_text(page, identity):
@@ -294,7 +297,6 @@ def test_jupyterlab_runs_the_first_notebook_to_its_end_and_a_check_says_its_verd
     page.wait_for_function(
         f"{BOOK}.sessionContext.session?.kernel?.status === 'idle'", timeout=120_000
     )
-    assert not page.evaluate(f"{BOOK}.context.model.dirty")
     page.evaluate("window.jupyterapp.commands.execute('editmenu:clear-all')")
     assert cell_text(page, "ex-0-1-check") == ""
     run_to_the_end(page)
