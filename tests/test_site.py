@@ -118,7 +118,7 @@ def test_what_was_verified_is_said_with_bound_value_and_margin(book):
     ]
     said = site.verified("05_a", book, {"seed": 7, "verified": lines})
     assert "| (5.1) | 2.0e-16 | 1e-12 |" in said
-    assert "| 5.1 | It holds. | bound: > 2; measured: 3, margin 0.5 |" in said
+    assert "| claim 5.1 | It holds. | bound: > 2; measured: 3, margin 0.5 |" in said
     assert "master seed 7" in said
     assert "No run" in site.verified("05_a", book, None)
 

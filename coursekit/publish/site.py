@@ -253,7 +253,7 @@ def verified(name: str, book: NotebookNode, entry: dict | None) -> str:
             equations.append(f"| ({tag}) | {value:.1e} | {line['bound']:g} |")
         else:
             said = sentences[tag].replace("|", "\\|")
-            claims.append(f"| {tag} | {said} | {marks.measured(line)} |")
+            claims.append(f"| claim {tag} | {said} | {marks.measured(line)} |")
     parts = [f"## {title}", f"[The notebook]({name}.ipynb); master seed {entry['seed']}."]
     if equations:
         parts += ["\n".join(["| equation | difference | allowed |", "|---|---|---|", *equations])]
