@@ -311,8 +311,11 @@ def unseen(seed):
 def truly_named(loss, finding, tolerance):
     """Has the loss that the names say the same gradient, up to a factor of one sign? Or None."""
     named = from_names(finding, loss)
-    if named is None:
-        return None
+    if (
+        named is None
+        or not np.isfinite([finding.numbers.get(k, 0.0) for k in ("low", "high")]).all()
+    ):
+        return None  # of a bound that no return reached nothing is said
     pairs = []
     for k in range(4):
         batch = unseen(k)

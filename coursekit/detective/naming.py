@@ -192,6 +192,9 @@ def _cut(look: Look, match: matching.Match, name: str, low: float, high: float) 
     names = tuple(n for n in known.describe(match)[0] if n not in ("sum", "constant"))
     what = "rewards are" if name == "rewards_clipped" else "what stands for the return is"
     text = f"{what} cut at {low:.4g} and {high:.4g}"
+    if not np.isfinite([low, high]).all():  # on that side nothing that was asked reaches a bound
+        side, end = ("below", high) if np.isfinite(high) else ("above", low)
+        text = f"{what} cut at {end:.4g} (no return that was asked reaches a bound {side} it)"
     numbers = {"low": float(low), "high": float(high)}
     return Identity((*names, name), False, [look.total, text], numbers)
 

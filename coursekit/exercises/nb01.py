@@ -90,7 +90,7 @@ EXERCISES = {
             "the toll is missing: subtract 1": 2.4375,
             "this is the uniform policy's J; here the bank is left with certainty": 1.21875,
             "only one step on the bridge is counted; there are two before the night": 0.5,
-            "two steps add up to less than twice the chance: they cannot both succeed": 2.0,
+            "a step succeeds with ½ · ¾; or two chances were added, but only one is used": 2.0,
         },
     ),
     "1.4": Exercise(

@@ -164,19 +164,19 @@ EXERCISES = {
         ],
         draw=a_group,
         wrong={
-            "the baseline is the group's mean, own reward included": (
+            "your baseline is the group's mean, own reward included": (
                 lambda rewards, lengths: own_mean(rewards) / others(lengths)
             ),
-            "the divisor counts the answer's own tokens": (
+            "your divisor counts the answer's own tokens": (
                 lambda rewards, lengths: twice(rewards, lengths) * others(lengths) / np.sum(lengths)
             ),
             "left out neither here nor there: own mean, all tokens": (
                 lambda rewards, lengths: own_mean(rewards) / np.sum(lengths)
             ),
-            "the divisor is the mean length of the others, not their sum": (
+            "your divisor is the mean length of the others, not their sum": (
                 lambda rewards, lengths: twice(rewards, lengths) * (len(rewards) - 1)
             ),
-            "the divisor is the answer's own length": (
+            "your divisor is the answer's own length": (
                 lambda rewards, lengths: twice(rewards, lengths) * others(lengths) / lengths
             ),
             "the baseline is missing": (
