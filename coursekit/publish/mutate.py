@@ -2,20 +2,25 @@
 
 Each mutant is one mistake: another operator, a factor forgotten, a number off by one, a condition
 turned round. The known tools change files in place, or know no kernel of a notebook; so here an
-import hook gives the mutant to any process (``sitecustomize``), and nothing on disk changes.
+import hook gives the mutant to any process (``sitecustomize``), and nothing on disk changes. Each
+mutant has a process of its own, forked from one that has the libraries in memory already.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+import functools
 import json
+import multiprocessing
 import os
 import random
-import subprocess
+import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +35,9 @@ SWAPS = {
     **{ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.And: ast.Or, ast.Or: ast.And},
     **{ast.Pow: ast.Mult, ast.FloorDiv: ast.Div},
 }
+EXPLAINED = ROOT / "tests" / "survivors.json"
+LIBRARIES = ["torch", "numpy", "scipy.stats", "pandas", "numba", "gymnasium", "matplotlib.pyplot"]
+LIBRARIES += ["pytest", "hypothesis", "IPython", "joblib"]
 TIMEOUT = 600  # seconds; a mutant that never ends is noticed, too
 HOOK = """
 import importlib.abc, importlib.machinery, os, sys
@@ -58,67 +66,109 @@ class Mutant(NamedTuple):
 
 
 def mutate(names: Sequence[str], sample: int | None = None, by: str = "tests") -> int:
-    """Print the score of each module and its survivors; 1 where a mutant survives, else 0.
+    """Print the score of each module and its survivors; 1 where one is not explained, else 0.
 
     ``sample``: so many of a module's mutants, always the same ones; None: all. ``by``: "tests" or
-    "notebooks". ValueError: an unknown module, another ``by``.
+    "notebooks". Survivors that no test can notice, and why, stand in ``tests/survivors.json``.
+    ValueError: an unknown module, another ``by``.
     """
     if unknown := [name for name in names if name not in MODULES]:
         raise ValueError(f"module {unknown[0]!r} is unknown; choose from: {', '.join(MODULES)}")
     if by not in ("tests", "notebooks"):
         raise ValueError(f"by {by!r} is unknown; choose from: tests, notebooks")
-    survived = False
+    reasons = json.loads(EXPLAINED.read_text(encoding="utf-8")) if by == "tests" else {}
+    surprised = False
     for name in names or MODULES:
         path = ROOT / "coursekit" / f"{name}.py"
-        found = mutants(path.read_text(encoding="utf-8"))
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found = mutants("\n".join(lines))
         chosen = found
         if sample is not None and sample < len(found):
             chosen = sorted(random.Random(name).sample(found, sample), key=lambda m: m.line)
-        judges = judging(name, by)
-        left = []
-        for mutant in chosen:
-            if not any(notices(name, mutant, judge) for judge in judges):
-                left.append(mutant)
-                print(f"  survives: {name}.py:{mutant.line}: {mutant.what}", flush=True)
-        killed = len(chosen) - len(left)
+        asked = functools.partial(noticed, name, judging(name, by))
+        killed = 0
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a process of its own
+            for mutant, seen in zip(chosen, pool.map(asked, chosen), strict=True):
+                killed += seen
+                if not seen:
+                    why = reasons.get(name, {}).get(
+                        f"{lines[mutant.line - 1].strip()} # {mutant.what}"
+                    )
+                    surprised |= why is None
+                    said = f"  survives: {name}.py:{mutant.line}: {mutant.what}"
+                    print(said + (f" ({why})" if why else ""), flush=True)
         print(f"{name:<14}{killed}/{len(chosen)} killed by {by}, of {len(found)} mutants in all")
-        survived |= bool(left)
-    return int(survived)
+    return int(surprised)
 
 
 def judging(name: str, by: str) -> list[list[str]]:
-    """What is asked, one after the other, until one is red: own file, or quickest book, first."""
+    """What is asked, one after the other, until one is red: own file, or quickest book, first.
+
+    A module without a test file of its own is judged by the smallest files that import it.
+    """
     if by == "tests":
         own = sorted(ROOT.glob(f"tests/test_{name}*.py"))
-        return [[str(path) for path in own], [str(ROOT / "tests" / "test_mutants.py")]]
+        if not own:
+            every = sorted(ROOT.glob("tests/test_*.py"), key=lambda path: path.stat().st_size)
+            imports = re.compile(rf"^from coursekit import .*\b{name}\b", re.MULTILINE)
+            own = [path for path in every if imports.search(path.read_text(encoding="utf-8"))]
+        mutants_of_ours = ROOT / "tests" / "test_mutants.py"
+        return [[str(path)] for path in dict.fromkeys([*own, mutants_of_ours])]
+    names = (f"import {name}", f"{name}.", f", {name}")
     costs = json.loads((ROOT / "notebooks" / "budgets.json").read_text(encoding="utf-8"))
     books = sorted(ROOT.glob("notebooks/*.ipynb"), key=lambda b: costs.get(b.stem, 0))
-    names = (f"import {name}", f"{name}.", f", {name}")
     return [[str(b)] for b in books if any(n in b.read_text(encoding="utf-8") for n in names)]
+
+
+def noticed(name: str, judges: Sequence[Sequence[str]], mutant: Mutant) -> bool:
+    """Whether one of the judges is red under the mutant, or never ends."""
+    return any(notices(name, mutant, judge) for judge in judges)
 
 
 def notices(name: str, mutant: Mutant, judge: Sequence[str]) -> bool:
     """Whether pytest is red under the mutant, or never ends."""
+    fork = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if fork else "spawn")
+    if fork:
+        context.set_forkserver_preload(LIBRARIES)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
         file = Path(folder) / f"{name}.py"
         file.write_text(mutant.source, encoding="utf-8")
-        env = os.environ | {
+        env = {
             "PYTHONPATH": os.pathsep.join([folder, str(ROOT)]),
             "MUTANT": f"coursekit.{name}",
             "MUTANT_FILE": str(file),
             "MUTANT_PLACE": str(ROOT / "coursekit" / f"{name}.py"),
             "COURSEKIT_CACHE": str(Path(folder) / "cache"),  # results of the true source lie
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(Path(folder) / "hypothesis"),
+            "OMP_NUM_THREADS": "1",
         }
-        words = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
-        try:
-            done = subprocess.run(
-                [*words, *judge], cwd=ROOT, env=env, timeout=TIMEOUT, capture_output=True,
-                check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return True
-    return done.returncode != 0
+        process = context.Process(target=tested, args=(str(ROOT), env, list(judge)))
+        process.start()
+        process.join(TIMEOUT)
+        if process.exitcode is None:
+            (os.killpg if fork else os.kill)(process.pid, signal.SIGTERM)  # with its kernels
+            process.join()
+        return process.exitcode != 0
+
+
+def tested(root: str, env: dict[str, str], judge: list[str]) -> None:
+    """In a process of its own: the hook, then pytest, silent; its status is the process's."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    os.chdir(root)
+    os.environ.update(env)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    sys.path[:0] = env["PYTHONPATH"].split(os.pathsep)
+    for module in [m for m in sys.modules if m.split(".")[0] == "coursekit"]:
+        del sys.modules[module]
+    exec(HOOK, {})
+    import pytest
+
+    sys.exit(pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *judge]))
 
 
 def mutants(source: str) -> list[Mutant]:
