@@ -1,6 +1,7 @@
 """Mutants: each is one mistake, and reaches a process without a change on disk."""
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,9 @@ def test_every_mutant_of_the_course_is_python(name):
         compile(mutant.source, name, "exec")
 
 
+KNOWN = "return a + 1 if a < 5 else a # a < 5: a <= b"
+
+
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     """A package with one module, and a test that knows its sum but not its bound."""
@@ -55,7 +59,10 @@ def course(tmp_path, monkeypatch):
     test = "from coursekit import losses\n\ndef test_f():\n    assert losses.f(1) == 2\n"
     (tmp_path / "tests" / "test_losses.py").write_text(test)
     (tmp_path / "tests" / "test_mutants.py").write_text("def test_nothing():\n    pass\n")
+    explained = json.dumps({"losses": {KNOWN: "one bound"}})
+    (tmp_path / "tests" / "survivors.json").write_text(explained)
     monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    monkeypatch.setattr(mutate, "EXPLAINED", tmp_path / "tests" / "survivors.json")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
     return tmp_path
 
@@ -66,7 +73,7 @@ def test_what_survives_is_listed_and_the_source_on_disk_is_as_it_was(course, cap
     assert mutate.mutate(["losses"]) == 1
     *survivors, last = capsys.readouterr().out.splitlines()
     assert survivors == [
-        "  survives: losses.py:2: a < 5: a <= b",
+        "  survives: losses.py:2: a < 5: a <= b (one bound)",
         "  survives: losses.py:2: 5: 6",
     ]
     assert last.split() == [
@@ -86,6 +93,32 @@ def test_what_survives_is_listed_and_the_source_on_disk_is_as_it_was(course, cap
         "__init__.py",
         "losses.py",
     ]
+
+
+@pytest.mark.slow
+def test_where_every_survivor_is_explained_the_status_is_zero(course, monkeypatch, capsys):
+    reasons = {"losses": {KNOWN: "one bound", KNOWN.split(" #")[0] + " # 5: 6": "another"}}
+    mutate.EXPLAINED.write_text(json.dumps(reasons))
+    assert mutate.mutate(["losses"]) == 0
+    assert "5: 6 (another)" in capsys.readouterr().out
+
+
+def test_what_is_explained_is_still_a_mutant():
+    for name, reasons in json.loads(mutate.EXPLAINED.read_text(encoding="utf-8")).items():
+        source = (mutate.ROOT / "coursekit" / f"{name}.py").read_text(encoding="utf-8")
+        lines = source.splitlines()
+        places = {f"{lines[m.line - 1].strip()} # {m.what}" for m in mutate.mutants(source)}
+        assert set(reasons) <= places
+        assert all(len(why) > 10 for why in reasons.values())
+
+
+@pytest.mark.slow
+def test_a_mutant_that_never_ends_is_noticed(course, monkeypatch):
+    (course / "tests" / "test_losses.py").write_text(
+        "import time\n\ndef test_f():\n    time.sleep(600)\n"
+    )
+    monkeypatch.setattr(mutate, "TIMEOUT", 3)
+    assert mutate.noticed("losses", mutate.judging("losses", "tests"), mutate.mutants("x = 1")[0])
 
 
 def test_a_sample_is_always_the_same_one(monkeypatch, capsys):

@@ -135,7 +135,7 @@ def notices(name: str, mutant: Mutant, judge: Sequence[str]) -> bool:
         (Path(folder) / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
         file = Path(folder) / f"{name}.py"
         file.write_text(mutant.source, encoding="utf-8")
-        env = {
+        env = os.environ | {
             "PYTHONPATH": os.pathsep.join([folder, str(ROOT)]),
             "MUTANT": f"coursekit.{name}",
             "MUTANT_FILE": str(file),
