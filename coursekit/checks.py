@@ -13,6 +13,7 @@ import ctypes
 import functools
 import importlib.util
 import inspect
+import operator
 import reprlib
 import textwrap
 import threading
@@ -29,17 +30,23 @@ from coursekit import guards, progress
 DRAWN = 32  # random cases of an exercise, beside its edge cases
 SECONDS = 5.0  # after which an answer that has not come back is stopped
 RTOL = 2e-6  # of the largest entry: what single precision on the way leaves
+SIGNS = {ast.USub: operator.neg, ast.UAdd: operator.pos}
+ARITHMETIC = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+    ast.Div: operator.truediv, ast.Pow: operator.pow,
+}  # fmt: skip
 
 
 class Exercise(NamedTuple):
     """``solution``: a function, or the value itself where the answer is a value.
 
-    ``wrong``: what is said -> the wrong answer it is said to; at least three.
+    ``wrong``: what is said -> the wrong answer it is said to, or a list of them; at least three.
     ``takes``: what is handed to the answer, a line for each argument; it stands in the stub.
     ``edges``: makes fresh argument tuples at every call (so that nothing a learner changes lasts).
     ``draw``: one more argument tuple from a generator, anywhere in the domain that ``takes`` tells.
     ``errors``: words in the message of an error that the answer raises -> what is said to it.
     ``changes``: arguments that the answer may change.
+    ``tells``: whether a wrong function is shown the right value; not where that is the answer.
     """
 
     solution: Any
@@ -49,6 +56,7 @@ class Exercise(NamedTuple):
     draw: Callable[[np.random.Generator], tuple] | None = None
     errors: Mapping[str, str] = {}
     changes: Sequence[str] = ()
+    tells: bool = True
 
     def __repr__(self) -> str:  # a traceback that shows values shows no answer
         return "Exercise(…)"
@@ -138,17 +146,25 @@ def verdict(exercise: Exercise, answer: Any) -> str:
         for words, said in exercise.errors.items():
             if one.error and words in str(one.error):
                 return f"not yet: {type(one.error).__name__}: … {words} …: {said}"
-    for message, wrong in exercise.wrong.items():
+    for message, wrong in known(exercise):
         theirs = (_outcome(wrong, args) for args in exercise.cases())
         if all(_alike(mine, other, usual) for mine, other in zip(given, theirs, strict=True)):
             return f"not yet: {message}"
     first, case = given[bad[0]], _with(exercise, cases[bad[0]])
-    what = _difference(first.value, right[bad[0]].value)
+    what = _difference(first.value, right[bad[0]].value, exercise.tells)
     if all(map(_has_whole, (cases[i] for i in bad))) and not all(map(_has_whole, cases)):
         what = f"right for floats; whole numbers are an array of integers, which cuts off: {what}"
     if first.error:
         what = f"it stops with {type(first.error).__name__}: {first.error}"
-    return f"not yet: {what}{case}{f'; and {copy}' if changed else ''}"
+    hints = "" if exercise.tells else "; the hints help"
+    return f"not yet: {what}{case}{hints}{f'; and {copy}' if changed else ''}"
+
+
+def known(exercise: Exercise) -> Iterator[tuple[str, Any]]:
+    """What is said, with each wrong answer that it is said to."""
+    for message, wrong in exercise.wrong.items():
+        for one in wrong if isinstance(wrong, list) else [wrong]:
+            yield message, one
 
 
 def outcomes(exercise: Exercise, function: Callable, seconds: float = 0.0) -> list[Outcome]:
@@ -229,18 +245,48 @@ def _not_to_be_called(exercise: Exercise, answer: Any) -> str:
 
 
 def _of_a_value(exercise: Exercise, answer: Any) -> str:
-    right = exercise.solution
+    right, meant = exercise.solution, _meant(answer)
+    if meant is not None and _same(meant, right):
+        return f"not yet: {reprlib.repr(answer)} is right, but it is text: remove the quotes"
     if _same(answer, right):
         return "correct"
     if _same(answer, [right]) or _same(answer, [[right]]):
         return "not yet: the number is right; give it alone, not in a list or an array"
-    for message, wrong in exercise.wrong.items():
+    for message, wrong in known(exercise):
         if _same(answer, wrong):
             return f"not yet: {message}"
     if _rounded(answer, right):
         return f"not yet: {_show(answer, 12)} is right so far, but not exact: give the formula"
     digits = 4 if _show(answer) != _show(right) else 12
     return f"not yet: {_kind(answer) or _show(answer, digits)} is not it; the hints help"
+
+
+def _meant(answer: Any) -> Any:
+    """What the numbers are that an answer gives as text, such as "23/16"; None where it has none.
+
+    Arithmetic alone is computed: numbers, + - * / **, brackets, a list of them.
+    """
+    try:
+        if isinstance(answer, list | tuple) and any(isinstance(x, str) for x in answer):
+            return [_meant(x) if isinstance(x, str) else x for x in answer]
+        if not isinstance(answer, str | bytes) or len(answer) > 100:
+            return None
+        text = answer.decode() if isinstance(answer, bytes) else answer
+        text = text.strip().replace("^", "**").replace("−", "-").replace("×", "*")
+        return _computed(ast.parse(text, mode="eval").body)
+    except Exception:  # a learner may give anything
+        return None
+
+
+def _computed(node: ast.AST) -> Any:
+    """The value of an arithmetic expression; KeyError for anything else."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return [_computed(entry) for entry in node.elts]
+    if isinstance(node, ast.UnaryOp):
+        return SIGNS[type(node.op)](_computed(node.operand))
+    if isinstance(node, ast.BinOp):
+        return ARITHMETIC[type(node.op)](_computed(node.left), _computed(node.right))
+    return {float: float, int: float}[type(node.value)](node.value)
 
 
 def _rounded(given: Any, right: Any) -> bool:
@@ -315,7 +361,7 @@ def _has_whole(args: tuple) -> bool:
     return any(isinstance(a, np.ndarray) and a.dtype.kind in "iu" for a in args)
 
 
-def _difference(given: Any, right: Any) -> str:
+def _difference(given: Any, right: Any, tells: bool = True) -> str:
     """In words, for a function: one case among many, so that the right value may be shown."""
     try:
         mine, shape = _plain(given).shape, _plain(right).shape
@@ -323,10 +369,9 @@ def _difference(given: Any, right: Any) -> str:
         mine = shape = ()
     if mine != shape:
         return f"the result has shape {mine}, expected {shape}"
-    if words := _kind(given):
-        return f"it gives {words}, expected {_show(right)}"
     digits = 4 if _show(given) != _show(right) else 12
-    return f"it gives {_show(given, digits)}, expected {_show(right, digits)}"
+    expected = f"expected {_show(right, digits)}" if tells else "which is not it"
+    return f"it gives {_kind(given) or _show(given, digits)}, {expected}"
 
 
 def _kind(given: Any) -> str:
@@ -409,8 +454,8 @@ def _unchanged(a: Any, b: Any) -> bool:
 
 def _show(x: Any, digits: int = 4) -> str:
     try:
-        whole = isinstance(x, np.ndarray) and x.dtype.kind in "iu"
-        array = x if whole else _plain(x)
+        kept = isinstance(x, np.ndarray | np.generic | int) and np.asarray(x).dtype.kind in "biu"
+        array = np.asarray(x) if kept else _plain(x)
         return np.array2string(array, precision=digits, threshold=12).replace("\n", "")
     except Exception:
         return reprlib.repr(x)

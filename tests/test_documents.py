@@ -1,6 +1,7 @@
 """The notebooks as documents: what a reader, a lecturer and nbval rely on, for every notebook."""
 
 import ast
+import contextlib
 import itertools
 import re
 import statistics
@@ -13,6 +14,7 @@ import pytest
 
 from coursekit import checks
 from coursekit.publish import execute as publish
+from coursekit.publish import minutes as minutes_module
 from coursekit.publish.page import is_figure
 from coursekit.publish.slides import show
 
@@ -296,6 +298,7 @@ def test_there_are_four_exercises_each_with_stub_check_hints_and_solution(notebo
         ]
         if callable(exercise.solution):
             assert said_of_the_arguments(stub.source) == exercise.takes
+            assert exercise.tells == (shown[2] != "pencil and paper")
         assert f'checks.check("{tag}", ' in check.source
         assert check.outputs[0].text == f"exercise {tag}: not attempted\n"
         assert f'checks.check("{tag}", ' in solution.source
@@ -305,6 +308,97 @@ def test_there_are_four_exercises_each_with_stub_check_hints_and_solution(notebo
         assert stub.metadata.tags == check.metadata.tags == ["exercise"]
     assert set(kinds) <= KINDS
     assert len(set(kinds)) >= (3 if number else 2)
+
+
+def unmarked(book):
+    """What is asked outside of a section that may be skipped, needs it, and does not say so.
+
+    Exercises, quizzes and predictions that name such a section, or an equation or claim of it.
+    """
+    skipped, home, section = set(), {}, ""
+    placed = []
+    for cell in book.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            section = (re.match(r"## (\d+)\.", cell.source) or [""] * 2)[1]
+            if minutes_module.SKIPPED in cell.source:
+                skipped.add(section)
+        if cell.cell_type == "markdown":
+            home |= {("(", tag): section for tag in tags(cell.source)}
+            home |= {("claim ", tag): section for tag in declared(cell.source)}
+        placed.append((section, cell))
+    bad = []
+    for section, cell in placed:
+        asks = re.match(r"ex-\d+-\d+$|ex-\d+-\d+-hints$|quiz-\d+$", cell.id)
+        asks = asks or (re.search(r"\*Predict", cell.source) and cell.cell_type == "markdown")
+        if cell.metadata.slideshow.slide_type == "notes" or not asks:
+            continue
+        elsewhere = re.sub(r"otebook \d\d(\]\([^)]*\))?,? sections? \d+", "", cell.source)
+        needs = set(re.findall(r"[Ss]ections? (\d+)", elsewhere))
+        found = re.findall(r"(\(|[Cc]laim )(\d+\.\d+)", elsewhere)
+        needs |= {home.get((kind.lower(), tag), "") for kind, tag in found}
+        card = placed[[c.id for _, c in placed].index(cell.id.removesuffix("-hints"))][1]
+        if needs & skipped - {section} and "may be skipped" not in card.source:
+            bad.append(cell.id)
+    return bad
+
+
+def test_nothing_needs_a_section_that_may_be_skipped_and_does_not_say_so(notebook):
+    assert unmarked(notebook) == []
+
+
+def test_a_need_that_is_not_marked_is_seen():
+    mark = f"\n\n{minutes_module.SKIPPED}\n\n"
+    skipped = ("-", f"## 2. Aside{mark}$$x \\tag{{1.1}}$$\n\n**Claim 1.2.** So.")
+    end = ("-", "## 3. End")
+    for words in ("section 2 says", "by (1.1)", "see claim 1.2"):
+        asks = ("-", f"*Predict*, as {words}, the end.")
+        assert unmarked(shown(skipped, end, asks)) == ["c2"]
+        assert unmarked(shown(skipped, asks, end)) == []
+        assert unmarked(shown(skipped, end, ("-", asks[1] + " (It may be skipped.)"))) == []
+    fine = ("-", "*Predict*, as notebook 02, section 2, says, the end. By (1.2).")
+    assert unmarked(shown(skipped, end, fine)) == []
+
+
+def told_in_the_lesson(book):
+    """Functions that the text shows before an exercise and that are its answer.
+
+    Definitions are run with what ``setup`` imports, the package left out: what only calls a
+    function of the package tells nobody how it is done. Then they are asked like an answer.
+    """
+    space, bad, defined = {}, [], {}
+    for cell in code(book):
+        if cell.id == "setup":
+            exec(cell.source.partition("SEED =")[0], space)
+            space |= {name: None for name, x in space.items() if "coursekit" in str(x)[:80]}
+        elif not {"exercise", "solution"} & set(cell.metadata.get("tags", [])):
+            for node in ast.parse(cell.source).body:
+                if isinstance(node, ast.FunctionDef):
+                    with contextlib.suppress(NameError, AttributeError):  # of a default value
+                        exec(ast.unparse(node), space)
+                        defined[node.name] = space[node.name]
+        elif cell.id.endswith("-stub"):
+            tag = ".".join(re.findall(r"\d+", cell.id))
+            exercise = checks.find(tag)
+            for name, function in defined.items() if callable(exercise.solution) else ():
+                if checks.verdict(exercise, function) == "correct":
+                    bad.append(f"{tag}: {name}")
+    return bad
+
+
+TOLD = {}  # notebook -> functions of its text that may be an answer, and why
+
+
+def test_no_function_of_the_text_is_the_answer_to_an_exercise(notebook):
+    assert told_in_the_lesson(notebook) == TOLD.get(notebook.path.stem[:2], [])
+
+
+def test_an_answer_in_the_text_is_seen():
+    v4 = nbformat.v4
+    text = v4.new_code_cell("def total(r):\n    return np.cumsum(r[::-1])[::-1]")
+    stub = v4.new_code_cell("...", id="ex-0-3-stub", metadata={"tags": ["exercise"]})
+    setup = v4.new_code_cell("import numpy as np\nSEED = 0", id="setup")
+    assert told_in_the_lesson(v4.new_notebook(cells=[setup, text, stub])) == ["0.3: total"]
+    assert told_in_the_lesson(v4.new_notebook(cells=[setup, stub, text])) == []
 
 
 def dotted(cells):

@@ -307,6 +307,22 @@ def test_the_dial_shows_only_where_one_has_been(opened):
 
 
 @pytest.mark.slow
+def test_the_steps_are_drawn_only_where_one_has_been_and_their_rules_are_folded(opened):
+    page = opened(explorables.page("learning_rate"))
+
+    def points():
+        lines = page.locator("#sgd polyline, #adam polyline").all()
+        return [len(line.get_attribute("points").split()) for line in lines]
+
+    assert points() == [1] * 4
+    move(page, now=20)
+    assert points() == [2] * 4
+    assert "α n g" not in page.locator("body").inner_text()
+    page.locator("summary").click()
+    assert "α n g" in page.locator("body").inner_text()
+
+
+@pytest.mark.slow
 @every_page
 def test_the_keyboard_is_enough(name, opened):
     page = opened(explorables.page(name))

@@ -229,6 +229,93 @@ def given_away(book):
     return bad
 
 
+DECIMAL = r"(?<![\w.])\d*\.\d+"
+
+
+def told(cell):
+    """What a cell prints, alt texts included; the lines of verified equations and claims not."""
+    found = []
+    for output in cell.get("outputs", []):
+        html = output.get("data", {}).get("text/html", "")
+        found += re.findall(r'alt="([^"]*)"', html) or [re.sub("<[^>]*>", " ", html)]
+        found += [output.get("text", ""), output.get("data", {}).get("text/plain", "")]
+    return re.sub("^✓.*$", "", "\n".join(found), flags=re.MULTILINE)
+
+
+def numbers(text):
+    return {float(x) for x in re.findall(DECIMAL, text)}
+
+
+def worked_out(book):
+    """Derivations, conclusions and numbers of the run that a reader meets before that run.
+
+    The run is the first cell below that prints more than that an equation holds. Above it, folded
+    text apart, no equation is displayed, no conclusion stands (a cell ``c-…``), and no text holds
+    a number with a decimal point that the run prints.
+    """
+    cells = [
+        cell
+        for cell in book.cells
+        if cell.metadata.slideshow.slide_type != "notes"
+        and "prediction" not in cell.metadata.get("tags", [])
+        and not cell.id.startswith(("ex-", "quiz"))
+    ]
+    text = [
+        re.sub("<details>.*?</details>", "", cell.source, flags=re.DOTALL)
+        if cell.cell_type == "markdown"
+        else ""
+        for cell in cells
+    ]
+    bad = []
+    for i, asked in enumerate(text):
+        if not re.search(ASKED, asked):
+            continue
+        end = next((j for j in range(i + 1, len(cells)) if text[j].startswith("## ")), len(cells))
+        run = next((j for j in range(i + 1, end) if told(cells[j]).strip()), None)
+        run = run or next((j for j in range(i + 1, end) if cells[j].get("outputs")), end - 1)
+        if "$$" in re.split(ASKED, asked)[-1]:
+            bad.append(f"{cells[i].id}: an equation after its question")
+        for j in range(i + 1, run):
+            if "$$" in text[j]:
+                bad.append(f"{cells[i].id}: {cells[j].id} derives before the run")
+            if cells[j].id.startswith("c-") and text[j]:
+                bad.append(f"{cells[i].id}: {cells[j].id} concludes before the run")
+            if numbers(text[j]) & numbers(told(cells[run])):
+                bad.append(f"{cells[i].id}: {cells[j].id} has a number of the run")
+    return bad
+
+
+@pytest.mark.parametrize("stem", BOOKS)
+def test_no_derivation_stands_between_a_prediction_and_its_run(stem):
+    assert worked_out(BOOKS[stem]) == []
+
+
+def test_a_derivation_a_conclusion_and_a_number_before_the_run_are_seen():
+    ask, run = ("slide", "*Predict* it."), ("-", "run(0.25)")
+    equation, sentence = ("-", "$$x=1$$"), ("-", "A quarter, .25 of it.")
+
+    def says(*cells, conclusion=None):
+        book = shown(*cells)
+        for cell in book.cells:
+            for output in cell.get("outputs", []):
+                output.text = cell.source.partition("run(")[2].rstrip(")")
+        if conclusion is not None:
+            book.cells[conclusion].id = "c-walk"
+        return [line.split(": ")[1] for line in worked_out(book)]
+
+    assert says(ask, run, equation, sentence) == []
+    assert says(ask, equation, run) == ["c1 derives before the run"]
+    assert says(("slide", ask[1] + "\n\n$$x$$"), run) == ["an equation after its question"]
+    assert says(("slide", "$$x$$\n\n" + ask[1]), run) == []
+    assert says(ask, ("-", "<details>$$x$$</details>"), run) == []
+    assert says(ask, sentence, run) == ["c1 has a number of the run"]
+    assert says(ask, ("-", "Half of it, 0.5."), run) == []
+    assert says(ask, ("-", "It walks."), run, conclusion=1) == ["c-walk concludes before the run"]
+    holds = ("-", "run(✓ equation 1.1: both sides agree to 1e-12)")
+    assert says(ask, holds, equation, run) == ["c2 derives before the run"]
+    assert says(ask, holds, ("slide", "## 2. Next"), equation) == []
+
+
 @pytest.mark.parametrize("stem", BOOKS)
 def test_nothing_gives_a_prediction_away(stem):
     assert given_away(BOOKS[stem]) == []

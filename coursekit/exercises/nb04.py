@@ -71,6 +71,9 @@ EXERCISES = {
                 lambda step_losses, mask: losses.step_mean(step_losses * mask, mask)
             ),
             "the padding is counted as steps": lambda step_losses, mask: step_losses.mean(),
+            "`mean(-1)` divides each row by all columns, padding included: divide its sum": (
+                lambda step_losses, mask: (step_losses * mask).mean(-1).mean()
+            ),
             "this is the sum over steps: divide each episode by its length": (
                 lambda step_losses, mask: losses.sum_(step_losses * mask, mask)
             ),

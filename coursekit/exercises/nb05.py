@@ -46,6 +46,7 @@ EXERCISES = {
             (np.array([4]), -2.5),
         ],
         draw=lambda rng: (draws.lengths(rng, draws.length(rng)), draws.number(rng) * 4),
+        tells=False,
         wrong={
             "this is the weight under the sum: divide the episode by its length": (
                 lambda n, b: n - b

@@ -130,6 +130,7 @@ EXERCISES = {
         takes=("z: a number from −20 to 20\naction: 0 or 1"),
         edges=lambda: [(0.4, 1), (0.4, 0), (-1.5, 1), (0, 0), (-20.0, 0), (20.0, 1)],
         draw=lambda rng: (draws.number(rng), int(rng.integers(2))),
+        tells=False,
         wrong={
             "the sign is turned: action 1 must raise z": lambda z, action: sigmoid(z) - action,
             "right for action 1; for action 0 differentiate log(1 − p)": (

@@ -40,6 +40,17 @@ def twice(rewards, lengths):
     return (rewards - baseline) / (lengths.sum() - lengths)
 
 
+def roughly(compare):
+    """``pool``, with another way to compare weights."""
+    return lambda weights, lengths: next(
+        (m for m in pools(lengths) if compare(weights, weights_of(lengths, m))), 0
+    )
+
+
+def within(bound):
+    return roughly(lambda a, b: np.allclose(a, b, rtol=bound, atol=0))
+
+
 def own_mean(rewards):
     return np.asarray(rewards, float) - np.mean(rewards)
 
@@ -83,6 +94,18 @@ def standardised(rewards, ddof=0):
     return (rewards - np.mean(rewards)) / (deviation if deviation else np.inf)
 
 
+def small_or_large(rng):
+    rewards = rng.integers(0, 1 + rng.integers(1, 4), draws.length(rng, 2))
+    return (rewards / (2 if rng.integers(3) else 2**14),)
+
+
+def bent():
+    """With a small number below, in the three ways in which people write it."""
+    sums = [lambda r, e=10.0**-k: (r - r.mean()) / (r.std() + e) for k in range(3, 11)]
+    roots = [lambda r, e=10.0**-k: (r - r.mean()) / (r.var() + e) ** 0.5 for k in range(3, 14)]
+    return [*sums, *roots, lambda r: (r - r.mean()) / max(r.std(), 1e-4)]
+
+
 EXERCISES = {
     "12.1": Exercise(
         solution=of_two,
@@ -100,6 +123,9 @@ EXERCISES = {
             "half of it: w adds up both places in the group, and the deviation is 1/2, not 1": (
                 lambda r, n, p: of_two(r, n, p) / 2
             ),
+            "that is with a sample's deviation (ddof 1), 1/√2; the group's own (ddof 0) is 1/2": (
+                lambda r, n, p: of_two(r, n, p) / 2**0.5
+            ),
             "twice too much: each answer counts 1/G in the group": (
                 lambda r, n, p: of_two(r, n, p) * 2
             ),
@@ -112,8 +138,9 @@ EXERCISES = {
     "12.2": Exercise(
         solution=lambda p: 2**0.5 * p,
         takes="p: a number from 0 to 1",
-        edges=lambda: [(0.0,), (1.0,), (0.5,)],
+        edges=lambda: [(0.3,), (0.0,), (1.0,)],
         draw=lambda rng: (draws.fraction(rng),),
+        tells=False,
         wrong={
             "that is the slope F'; integrate it": lambda p: 2**0.5 + 0 * p,
             "that is G = 2": lambda p: p,
@@ -132,6 +159,7 @@ EXERCISES = {
         takes=("n_wrong: a number or an array, 1 or more\np: a number from 0 to 0.55"),
         edges=lambda: [(8.0, 0.5), (np.array([4.0, 8.0, 16.0]), 0.4), (2.0, 0.0), (3, 0.55)],
         draw=luck,
+        tells=False,
         wrong={
             "this compares the two lengths of lucky alone; plain has a say": (
                 lambda n_wrong, p: 2 / 3 * (1 - p) / p * n_wrong if p else np.inf * n_wrong
@@ -146,6 +174,18 @@ EXERCISES = {
                 lambda n_wrong, p: 0.4 * (1 - p) / (0.15 * (1 - p) + 0.6 * p / n_wrong)
             ),
             "upside down": lambda n_wrong, p: 1 / limit(n_wrong, p),
+            "lucky's chances are exchanged: it is right with .4, wrong with .6": (
+                lambda n_wrong, p: 0.6 * (1 - p) / (0.15 * (1 - p) - 0.1 * p + 0.4 * p / n_wrong)
+            ),
+            "plain's chances are exchanged: it is right with .6, wrong with .4": (
+                lambda n_wrong, p: 0.4 * (1 - p) / (0.1 * (1 - p) - 0.15 * p + 0.6 * p / n_wrong)
+            ),
+            "plain and lucky are exchanged: plain is right with .6, lucky with .4": (
+                lambda n_wrong, p: 0.6 * (1 - p) / (0.1 * (1 - p) - 0.15 * p + 0.4 * p / n_wrong)
+            ),
+            "n_right and n_wrong are exchanged: solve for the length of the right answers": (
+                lambda n_wrong, p: 0.6 * p / (0.4 * (1 - p) / n_wrong - 0.15 * (1 - p) + 0.1 * p)
+            ),
             "this is without a baseline: R/n alone": (
                 lambda n_wrong, p: 0.4 / 0.15 + 0 * np.asarray(n_wrong)
             ),
@@ -212,6 +252,20 @@ EXERCISES = {
                     len(lengths) // pool(weights, lengths) if pool(weights, lengths) else 0
                 )
             ),
+            "the tolerance is too wide: off by a relative 1e-8 or 1e-6 is another reduction; "
+            "compare to a relative 1e-9, with no absolute tolerance (atol=0)": [
+                roughly(np.allclose),
+                within(1e-5),
+                within(1e-7),
+                roughly(lambda a, b: np.allclose(a, b, rtol=1e-9)),
+            ],
+            "the tolerance is too narrow: a computer rounds; compare to a relative 1e-9": [
+                roughly(np.array_equal),
+                within(1e-10),
+                within(1e-11),
+                within(1e-12),
+                within(1e-15),
+            ],
             "only 1 and B are tried; there are pools in between": (
                 lambda weights, lengths: next(
                     (m for m in (1, len(lengths)) if explains(weights, lengths, m)), 0
@@ -231,21 +285,21 @@ EXERCISES = {
     ),
     "12.6": Exercise(
         solution=standardised,
-        takes="rewards: array (G,), whole numbers or halves, G ≥ 2",
+        takes="rewards: array (G,), whole numbers or multiples of 1/16384, G ≥ 2",
         edges=lambda: [
             (np.array([1.0, 0.0, 0.0, 1.0]),),
             (np.array([1.0, 1.0, 1.0]),),
             (np.array([0, 0]),),
             (np.array([1, 0, 0, 0, 0, 0]),),
+            (np.array([1.0, 0.0, 0.0, 2.0, 1.0]) / 2**14,),
         ],
-        draw=lambda rng: (rng.integers(0, 1 + rng.integers(1, 4), draws.length(rng, 2)) / 2,),
+        draw=small_or_large,
         wrong={
             "that is the function as it stands: 0/0 where all rewards are equal": (
                 lambda rewards: (rewards - rewards.mean()) / rewards.std()
             ),
-            "a small number below bends every advantage a little; treat equal rewards apart": (
-                lambda rewards: (rewards - rewards.mean()) / (rewards.std() + 1e-4)
-            ),
+            "a small number below bends every advantage, most where rewards differ little; treat "
+            "equal rewards apart": bent(),
             "the deviation here is that of the group, ddof 0": (
                 lambda rewards: standardised(rewards, ddof=1)
             ),

@@ -54,6 +54,9 @@ EXERCISES = {
             "that is `constant`: a long episode is to be divided by its own length": (
                 lambda x, mask, least: (x * mask).sum(-1).mean(-1) / least
             ),
+            "`mean(-1)` divides each row by all columns, padding included: divide its sum": (
+                lambda x, mask, least: (x * mask).mean(-1).mean(-1)
+            ),
             "average over the episodes at the end": (
                 lambda x, mask, least: ((x * mask).sum(-1) / np.maximum(mask.sum(-1), least)).sum(
                     -1
@@ -77,6 +80,9 @@ EXERCISES = {
             ),
             "the episode's own length is in that mean; leave it out": (
                 lambda x, mask: ((x * mask).sum(-1) / mask.sum(-1).mean()).mean(-1)
+            ),
+            "`mean(-1)` divides each row by all columns, padding included: divide its sum": (
+                lambda x, mask: (x * mask).mean(-1).mean(-1)
             ),
             "there are B − 1 others, not B": (
                 lambda x, mask: ((x * mask).sum(-1) * len(mask) / (mask.sum() - mask.sum(-1))).mean(

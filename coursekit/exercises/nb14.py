@@ -53,6 +53,7 @@ EXERCISES = {
         takes=("R: a number\nlogp: a number, 0 or below"),
         edges=lambda: [(1.0, np.log(0.25)), (-3.0, np.log(0.8)), (2, 0.0), (0, -1)],
         draw=lambda rng: (draws.number(rng), -abs(draws.number(rng))),
+        tells=False,
         wrong={
             "that is what a detached critic learns": lambda R, logp: R,
             "the sign: log π is negative and pushes the value up": lambda R, logp: R + logp / 2,

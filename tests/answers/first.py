@@ -396,6 +396,7 @@ ANSWERS = {
         {
             "over all steps": lambda x, mask: x[mask].mean(),
             "padding is counted": lambda x, mask: x.sum() / x.size,
+            "padding included": lambda x, mask: np.where(mask, x, 0).mean(1).mean(),
             "sum over steps": lambda x, mask: x[mask].sum() / len(x),
             "added over the episodes": lambda x, mask: sum(
                 row[real].mean() for row, real in zip(x, mask, strict=True)

@@ -174,6 +174,7 @@ ANSWERS = {
             "twice too much": lambda r, n, p: 2 * (r - p) / n,
             "in already": lambda r, n, p: 2 * p * (1 - p) * (r - p) / n,
             "unanimous": lambda r, n, p: (2 * r - 1) / n,
+            "sample's deviation": lambda r, n, p: (r - p) / n / math.sqrt(2),
             "~ times the length": lambda r, n, p: (r - p) * n,
             "~ by the deviation": lambda r, n, p: (r - p) / (n * (p * (1 - p)) ** 0.5 + 1e-8),
         },
@@ -209,6 +210,12 @@ ANSWERS = {
             "plain's wrong": lambda n, p: limit(n, p, wrong=0.0),
             "upside down": lambda n, p: 1 / limit(n, p),
             "R/n alone": lambda n, p: limit(n, 0.0) * np.ones(np.shape(n)),
+            "lucky's chances": lambda n, p: limit(n, p, lucky=0.4) * 1.5,
+            "plain's chances": lambda n, p: limit(n, p, plain=0.1, wrong=0.15),
+            "plain and lucky are": lambda n, p: 1.5 * limit(n, p, 0.1, 0.15, 0.4),
+            "length of the right answers": lambda n, p: (
+                0.6 * p / (0.4 * (1 - p) / n - 0.15 * (1 - p) + 0.1 * p)
+            ),
             "~ plain's sign": lambda n, p: limit(n, p, wrong=-0.1),
             "~ of one length": lambda n, p: limit(8.0, p) + 0 * np.asarray(n),
             "~ without q above": lambda n, p: limit(n, p) / (1 - p),
@@ -266,7 +273,9 @@ ANSWERS = {
                     0,
                 )
             ),
-            "~ nearly is enough": lambda w, n: pool(w, n, bound=1e-5),
+            "too wide": lambda w, n: pool(w, n, bound=1e-5),
+            "with no absolute tolerance": lambda w, n: pool(w, n, bound=1e-7),
+            "too narrow": lambda w, n: pool(w, n, bound=0),
             "~ largest that fits roughly": lambda w, n: pool(w, n, bound=0.05),
             "~ first jump": lambda w, n: int(np.argmax(np.append(np.diff(w) != 0, True))) + 1,
             "~ None where none does": lambda w, n: pool(w, n, none=None),
@@ -394,6 +403,8 @@ ANSWERS = {
         {
             "as it stands": lambda r: (r - np.mean(r)) / np.std(r),
             "a small number below": lambda r: (r - r.mean()) / (r.std() + 1e-4),
+            "treat equal rewards apart": lambda r: (r - r.mean()) / (r.std() + 1e-8),
+            "most where rewards differ little": lambda r: (r - r.mean()) / np.sqrt(r.var() + 1e-8),
             "ddof 0": lambda r: (r - r.mean()) / (r.std(ddof=1) or 1),
             "deviation is missing": lambda r: r - r.mean(),
             "subtracted first": lambda r: r / r.std() if r.std() else 0 * r,
