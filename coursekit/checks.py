@@ -204,7 +204,7 @@ def _in_time(work: Callable[[], None], seconds: float) -> None:
 
     In a thread, which an exception sent to it ends: no signal, so it works under Windows and when
     the check itself is not in the main thread. A call into C is waited for until it returns; one
-    that never does is left behind (and one that keeps the interpreter's lock can not be left).
+    that never does is left behind (and one that keeps the interpreter's lock cannot be left).
     """
 
     def quiet() -> None:
@@ -308,7 +308,7 @@ def _rounded(given: Any, right: Any) -> bool:
 def _nothing_returned(answer: Any) -> str:
     """What is to be said of a function that gave None, or "" where it has a `return` with a value.
 
-    By its source; where that can not be read, a stub can not be told from a forgotten `return`.
+    By its source; where that cannot be read, a stub cannot be told from a forgotten `return`.
     """
     body = _body(answer)
     if body is None:

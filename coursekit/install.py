@@ -29,13 +29,13 @@ EXTRAS = ("course", "test")
 
 
 class Stopped(Exception):
-    """The set-up can not go on: one sentence, what is wrong and what to do."""
+    """The set-up cannot go on: one sentence, what is wrong and what to do."""
 
 
 def prepare() -> str:
     """The Python that has what the course needs, installing it first where it must.
 
-    Raises Stopped where that can not be.
+    Raises Stopped where that cannot be.
     """
     if complete():
         if Path(sys.prefix) == VENV:
@@ -210,13 +210,13 @@ def stamp() -> Path:
 
 
 def mark() -> None:
-    """Leave the stamp; a folder that can not be written to goes without."""
+    """Leave the stamp; a folder that cannot be written to goes without."""
     with contextlib.suppress(OSError):
         stamp().touch()
 
 
 def make_venv(lock: int) -> None:
-    """An empty .venv, whatever was there before; raises Stopped where it can not be."""
+    """An empty .venv, whatever was there before; raises Stopped where it cannot be."""
     try:
         import ensurepip  # noqa: F401  (Debian splits it from venv, which then fails halfway)
         import venv  # noqa: F401
@@ -229,9 +229,9 @@ def make_venv(lock: int) -> None:
         if VENV.exists():
             shutil.rmtree(VENV)
     except OSError as error:
-        raise Stopped(f"{VENV} can not be made: {error}") from None
+        raise Stopped(f"{VENV} cannot be made: {error}") from None
     if uninterrupted([sys.executable, "-m", "venv", VENV], lock):
-        raise Stopped(f"{VENV} can not be made; the message of Python's venv stands above.")
+        raise Stopped(f"{VENV} cannot be made; the message of Python's venv stands above.")
 
 
 def uninterrupted(words: Sequence, lock: int) -> int:

@@ -26,7 +26,7 @@ class FiniteMDP:
     ``R`` (S, A) or (S, A, S+1): the reward. ``rho`` (S,): the first state. ``horizon``: the number
     of steps after which an episode is cut off (truncated).
 
-    ValueError where shapes disagree, probabilities do not add to 1, or a number can not be.
+    ValueError where shapes disagree, probabilities do not add to 1, or a number cannot be.
     """
 
     P: Array

@@ -16,7 +16,7 @@ HOME = "USERPROFILE" if os.name == "nt" else "HOME"
 
 
 def mend() -> list[str]:
-    """Replace a home and a cache that can not be written, for this process and those it starts.
+    """Replace a home and a cache that cannot be written, for this process and those it starts.
 
     matplotlib, IPython, Jupyter and numba keep files in the home, and complain or stop where there
     is none. The folder in their place is this user's alone, and gone at the end. Gives a sentence
@@ -25,12 +25,12 @@ def mend() -> list[str]:
     said, cache = [], os.environ.get("COURSEKIT_CACHE")
     if not (home := os.environ.get(HOME)) or not is_writable(Path(home)):
         os.environ[HOME] = temporary()
-        why = f"{home} can not be written" if home else f"{HOME} is not set"
+        why = f"{home} cannot be written" if home else f"{HOME} is not set"
         said.append(f"{why}: {os.environ[HOME]} is used in its place, and deleted at the end")
     kept = Path(cache or ROOT / "build" / "cache")
     if not is_writable(kept, make=True):
         os.environ["COURSEKIT_CACHE"] = temporary()
-        said.append(f"{kept} can not be written: the results of experiments are not kept")
+        said.append(f"{kept} cannot be written: the results of experiments are not kept")
     return said
 
 

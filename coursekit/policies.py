@@ -84,7 +84,7 @@ def draw(logits: Tensor, u: float) -> int:
 
 
 def _sizes(policy: SoftmaxPolicy | GaussianPolicy, outputs: str) -> None:
-    """ValueError where a network of these sizes can not be."""
+    """ValueError where a network of these sizes cannot be."""
     guards.count("obs_size", policy.obs_size)
     guards.count(outputs, getattr(policy, outputs))
     guards.widths("hidden", policy.hidden)

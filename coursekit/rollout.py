@@ -66,14 +66,14 @@ def make(env_id: str) -> gymnasium.Env:
         return gymnasium.make(env_id)
     except (gymnasium.error.Error, ImportError, TypeError) as error:
         raise ValueError(
-            f"environment id {env_id!r} does not exist or can not be made: {error} "
+            f"environment id {env_id!r} does not exist or cannot be made: {error} "
             "(ids look like 'CartPole-v1'; `gymnasium.pprint_registry()` lists them)"
         ) from error
 
 
 @cache
 def checked_id(env_id: str) -> None:
-    """ValueError for an environment that does not exist or that the softmax policy can not serve.
+    """ValueError for an environment that does not exist or that the softmax policy cannot serve.
 
     A good one is made once in a process and remembered.
     """

@@ -118,7 +118,7 @@ def train(config: Config, seed: int, *, progress: bool = False) -> Result:
     The same seed gives the same numbers on the same machine. All episodes end by termination or by
     the environment's time limit; both are treated as the end (the finite-horizon return).
     ``progress`` draws a bar. ValueError for a seed that is no whole number of 0 or above, and
-    for an environment that the policy can not serve. Williams 1992.
+    for an environment that the policy cannot serve. Williams 1992.
     """
     seed = guards.checked_seed(seed)
     for_weights, *for_lanes = np.random.SeedSequence(seed).spawn(1 + 2 * config.episodes)

@@ -352,7 +352,7 @@ def test_with_the_actors_sign_turned_round_it_is_not_train(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"env_id": "Walker"}, "environment id 'Walker' does not exist or can not be made"),
+        ({"env_id": "Walker"}, "environment id 'Walker' does not exist or cannot be made"),
         ({"at_limit": "zero"}, "at_limit 'zero' is unknown; choose from: nothing, value, poten"),
         ({"potential": "height"}, "potential 'height' is unknown; choose from: none, energy"),
         ({"reduction": "avg"}, "reduction 'avg' is unknown; choose from: sum, episode_mean"),

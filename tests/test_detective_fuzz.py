@@ -29,7 +29,7 @@ def chain(*lengths, seed=0):
 
 
 def listed(process, theta, B):
-    """Every batch, where at a step from which one can not leave action 0 is taken for sure; θ."""
+    """Every batch, where at a step from which one cannot leave action 0 is taken for sure; θ."""
     choice = (process.P[:, 0] != process.P[:, 1]).any(-1)
     theta, n = np.where(choice[:, None], theta, [[40.0, -40.0]]), process.horizon
     lengths = [*(np.flatnonzero(choice) + 1), n]

@@ -204,12 +204,12 @@ def test_a_killed_writer_leaves_whole_entries_only(tmp_path):
         assert same(cache.Cache(tmp_path).load(str(k)), (x + k,))
 
 
-# A folder that can not be written
+# A folder that cannot be written
 
 
 def test_a_folder_that_can_not_be_made_is_named_once_and_nothing_stops(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.warns(RuntimeWarning, match="results are not kept: .*file can not be wr") as caught:
+    with pytest.warns(RuntimeWarning, match="results are not kept: .*file cannot be wr") as caught:
         store = cache.Cache(tmp_path / "file")
     assert len(caught) == 1
     assert "COURSEKIT_CACHE" in str(caught[0].message)

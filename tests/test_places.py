@@ -1,4 +1,4 @@
-"""Where a home or a cache can not be written, another place is found, said, and deleted."""
+"""Where a home or a cache cannot be written, another place is found, said, and deleted."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def test_where_all_can_be_written_nothing_is_said_or_changed(tmp_path):
     assert (lines, found) == ([], [str(tmp_path), str(tmp_path / "c")])
 
 
-@pytest.mark.parametrize(("home", "why"), [(None, "is not set"), (NOWHERE, "can not be written")])
+@pytest.mark.parametrize(("home", "why"), [(None, "is not set"), (NOWHERE, "cannot be written")])
 def test_a_home_that_is_not_there_is_replaced_said_once_and_gone_at_the_end(home, why, tmp_path):
     (line,), (other, _) = mended(**{places.HOME: home, "COURSEKIT_CACHE": str(tmp_path)})
     assert why in line
@@ -44,7 +44,7 @@ def test_a_home_that_is_not_there_is_replaced_said_once_and_gone_at_the_end(home
 
 def test_a_cache_that_can_not_be_written_is_replaced_and_said(tmp_path):
     (line,), (_, other) = mended(**{places.HOME: str(tmp_path), "COURSEKIT_CACHE": NOWHERE})
-    assert line.startswith(f"{NOWHERE} can not be written: the results of experiments are not kept")
+    assert line.startswith(f"{NOWHERE} cannot be written: the results of experiments are not kept")
     assert other != NOWHERE
 
 

@@ -299,7 +299,7 @@ def test_a_folder_that_can_not_be_written_to_is_said_before_anything_runs(idle, 
     file = tmp_path / "file"
     file.write_text("in the way")
     for to, why in ((file, "it is a file, not a folder"), (file / "sub", "Not a directory")):
-        with pytest.raises(ValueError, match=rf"can not be written to \({why}\); give another"):
+        with pytest.raises(ValueError, match=rf"cannot be written to \({why}\); give another"):
             publish.execute(["01"], to=to)
     assert idle == []
 
@@ -311,7 +311,7 @@ def test_a_folder_without_the_right_to_write_is_said_before_anything_runs(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(publish.tempfile, "TemporaryFile", refuse)
-    with pytest.raises(ValueError, match=r"there can not be written to \(Permission denied\)"):
+    with pytest.raises(ValueError, match=r"there cannot be written to \(Permission denied\)"):
         publish.execute(["01"], to=tmp_path / "there")
     assert idle == []
 

@@ -1,4 +1,4 @@
-"""Hard conditions: a row is made as it says, a red is a red, and what can not be made is said."""
+"""Hard conditions: a row is made as it says, a red is a red, and what cannot be made is said."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def clone(tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="some of these rows are Linux's")
 @pytest.mark.parametrize("name", ["umask", "read-only", "cache-full"])
 def test_a_row_is_what_it_says(name, clone, monkeypatch, capsys):
-    seen = {"read-only": "read-only cache-full"}  # its cache can not be written either
+    seen = {"read-only": "read-only cache-full"}  # its cache cannot be written either
     monkeypatch.setenv("EXPECTED", seen.get(name, name))
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
     assert matrix.matrix([name], ["tests/test_it.py"]) == 0, capsys.readouterr().out

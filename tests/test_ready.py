@@ -47,7 +47,7 @@ def test_a_folder_that_was_not_installed_is_not_ready(monkeypatch, capsys):
     assert "✗ not ready: an installed coursekit is missing here" in capsys.readouterr().out
 
 
-# {hidden} can not be imported, and finding it fails; then the first code cell of notebook 00
+# {hidden} cannot be imported, and finding it fails; then the first code cell of notebook 00
 HIDING = """
 import importlib.util, sys
 real = importlib.util.find_spec

@@ -347,9 +347,9 @@ def test_an_id_that_is_good_is_made_once_and_closed(monkeypatch):
 @pytest.mark.parametrize(
     ("env_id", "message"),
     [
-        ("CartPole-v99", "environment id 'CartPole-v99' does not exist or can not be made"),
-        ("nomodule:X-v0", "environment id 'nomodule:X-v0' does not exist or can not be made"),
-        (3, "environment id 3 does not exist or can not be made"),
+        ("CartPole-v99", "environment id 'CartPole-v99' does not exist or cannot be made"),
+        ("nomodule:X-v0", "environment id 'nomodule:X-v0' does not exist or cannot be made"),
+        (3, "environment id 3 does not exist or cannot be made"),
         ("Pendulum-v1", r"Pendulum-v1 has Box\("),
         ("FrozenLake-v1", r"FrozenLake-v1 observes Discrete\(16\)"),
     ],

@@ -344,7 +344,7 @@ def test_a_python_without_ensurepip_names_the_debian_package(calls, monkeypatch,
 def test_a_venv_that_can_not_be_replaced_is_a_sentence(calls, capsys):
     install.VENV.write_text("a file, where a folder should be")
     assert entry.main(["test"]) == 1
-    assert ".venv can not be made: " in err(capsys)
+    assert ".venv cannot be made: " in err(capsys)
     assert calls == []
 
 

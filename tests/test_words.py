@@ -158,6 +158,17 @@ def test_no_turn_of_phrase_that_was_mended_comes_back(path):
     assert unenglish(nbformat.read(path, as_version=4)) == []
 
 
+def test_the_package_and_the_tests_write_cannot_in_one_word():
+    apart = {
+        str(path.relative_to(ROOT)): line
+        for folder in ("coursekit", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(UNENGLISH[0], line)
+    }
+    assert list(apart) == ["tests/test_words.py"]  # where the sentence below must be seen
+
+
 def test_a_turn_of_phrase_that_is_not_english_is_seen():
     bad = ["It can not.", "So: who wants more must walk.", "Read it so:".lower()]
     assert len(unenglish(shown(*[("-", words) for words in bad]))) == len(bad)

@@ -54,7 +54,7 @@ def error_in_words(error: BaseException) -> str:
 
 
 def refused(fn: Any, call: str, count: int) -> tuple[str, str] | None:
-    """Name and evidence where ``fn`` can not be called with ``count`` arguments, as in ``call``."""
+    """Name and evidence where ``fn`` cannot be called with ``count`` arguments, as in ``call``."""
     if not callable(fn):
         return "not_callable", f"{fn!r:.40} is of type {type(fn).__name__}, not a function"
     if inspect.iscoroutinefunction(fn):

@@ -70,7 +70,7 @@ def fingerprint(parts) -> str:
 class Cache:
     """Tuples of arrays by a text: ``load(key)`` and ``save(key, arrays)``; a file an entry.
 
-    It never stops a computation. Where ``place`` can not be written (no permission, a full disk)
+    It never stops a computation. Where ``place`` cannot be written (no permission, a full disk)
     it says so once, as a RuntimeWarning, and keeps nothing from then on. ``place=False`` keeps
     nothing from the beginning. Entries are written whole or not at all, also under ``kill``; they
     hold numbers alone, nothing that is executed when it is read.
@@ -151,7 +151,7 @@ class Cache:
     def _give_up(self, error: OSError) -> None:
         self.open = False
         warnings.warn(
-            f"results are not kept: {self.place} can not be written ({error.strerror or error})."
+            f"results are not kept: {self.place} cannot be written ({error.strerror or error})."
             " They are right all the same, and computed again next time. Free some space, or name "
             "another folder in COURSEKIT_CACHE",
             RuntimeWarning,

@@ -63,7 +63,7 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
     """Run notebooks, refresh them in place or write them to a folder; 1 where one fails, else 0.
 
     ValueError for an unknown or damaged notebook, a seed below 0, a seed other than 0 in place, and
-    a folder that can not be written to.
+    a folder that cannot be written to.
     """
     if seed is not None and seed < 0:
         raise ValueError(f"seed {seed} is below 0")
@@ -77,7 +77,7 @@ def execute(names: list[str], to: Path | None = None, seed: int | None = None) -
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         wrong = "it is a file, not a folder" if folder.is_file() else error.strerror
-        why = f"{folder} can not be written to ({wrong})"
+        why = f"{folder} cannot be written to ({wrong})"
         raise ValueError(f"{why}; give another folder by --to DIR") from error
     rows = [run(path, (to or NOTEBOOKS) / path.name, seed or 0, keep=to is None) for path in paths]
     (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -65,7 +65,7 @@ ROWS = {
 def matrix(names: Sequence[str], parts: Sequence[str] = PARTS) -> int:
     """Run the rows of these names, or all; print a line each; 1 where one fails, else 0.
 
-    A row that this system can not make is said, and is no failure. ValueError: an unknown name.
+    A row that this system cannot make is said, and is no failure. ValueError: an unknown name.
     """
     if unknown := [name for name in names if name not in ROWS]:
         raise ValueError(f"row {unknown[0]!r} is unknown; choose from: {', '.join(ROWS)}")
@@ -80,7 +80,7 @@ def matrix(names: Sequence[str], parts: Sequence[str] = PARTS) -> int:
 
 
 def run(row: Row, parts: Sequence[str]) -> tuple[int | None, str]:
-    """The exit status of pytest under a condition, None where it can not be made; the last line."""
+    """The exit status of pytest under a condition, None where it cannot be made; the last line."""
     words = [sys.executable, "-m", "pytest", "-q", "-n", "0", *parts]
     with copied(row.name) as clone:
         if row.shell or (row.read_only and is_root()):

@@ -130,7 +130,7 @@ class Run:
             said.section("what broke", sep="=")
             for line in lines:
                 said.write_line(line)
-        with contextlib.suppress(OSError):  # a clone that can not be written
+        with contextlib.suppress(OSError):  # a clone that cannot be written
             (ROOT / "build").mkdir(exist_ok=True)
             self.write(over)
         return result

@@ -21,7 +21,7 @@ KINDS = ("oldest", "newest")
 def versions(words: Sequence[str]) -> int:
     """Make the environment, install there, run the tests there; pytest's status, or pip's.
 
-    Raises Stopped for another kind, or where the environment can not be made.
+    Raises Stopped for another kind, or where the environment cannot be made.
     """
     kind, *rest = words or [""]
     if kind not in KINDS:
@@ -29,7 +29,7 @@ def versions(words: Sequence[str]) -> int:
     place = install.ROOT / "build" / kind
     shutil.rmtree(place, ignore_errors=True)
     if subprocess.run([sys.executable, "-m", "venv", place], check=False).returncode:
-        raise install.Stopped(f"{place} can not be made; the message of Python's venv stands above")
+        raise install.Stopped(f"{place} cannot be made; the message of Python's venv stands above")
     python = place / install.inside().relative_to(install.VENV)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pinned = place / "constraints.txt"

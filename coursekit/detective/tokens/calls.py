@@ -134,7 +134,7 @@ def parameters_of(fn: Any, as_called: str) -> Parameters | tuple[str, str] | Non
 
 
 def bound(fn: Any) -> Call | tuple[str, str]:
-    """How ``fn`` is called, or name and evidence where it can not be."""
+    """How ``fn`` is called, or name and evidence where it cannot be."""
     parameters = parameters_of(fn, AS_CALLED)
     if isinstance(parameters, tuple):
         return parameters
