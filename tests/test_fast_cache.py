@@ -1,6 +1,7 @@
 """Results on disk: found again, never trusted when damaged, never in the way."""
 
 import errno
+import json
 import os
 import pickle
 import subprocess
@@ -250,6 +251,23 @@ def test_a_full_disk_is_named_once_and_what_was_kept_before_is_kept(room, tmp_pa
     assert kept == list("abcd")[:room]
     assert len(list(tmp_path.iterdir())) == room  # and no half of one is left
     assert four()  # there is room again
+
+
+def test_in_a_run_of_notebooks_it_is_a_note_and_nothing_on_stderr(tmp_path, monkeypatch):
+    """A disk that is full, or an entry that is damaged, makes no compared cell red."""
+    monkeypatch.setenv("COURSEKIT_REPORT", str(tmp_path / "report"))
+    store = cache.Cache(tmp_path / "kept")
+    store.save("a", ARRAYS)
+    (entry,) = (tmp_path / "kept").glob("*.npz")
+    entry.write_bytes(entry.read_bytes()[:99])
+    full_disk(monkeypatch, 0)
+    assert store.load("a") is None  # a warning would be an error here
+    store.save("b", ARRAYS)
+    assert not store.open
+    notes = [json.loads(line) for line in (tmp_path / "report").read_text().splitlines()]
+    assert [note["kind"] for note in notes] == ["note"] * 2
+    assert "is damaged" in notes[0]["text"]
+    assert "No space left on device" in notes[1]["text"]
 
 
 def test_the_folder_is_the_one_of_the_environment_or_build_cache(monkeypatch, tmp_path):

@@ -27,6 +27,15 @@ def test_what_failed_stands_first_in_one_line_that_breaks_no_table():
     assert "| 1.3 | not finite | < | 2 | not finite | **does not hold** |" in page
 
 
+def test_what_was_noted_is_no_failure_and_is_said_once():
+    note = {"kind": "note", "text": "results are not kept: a | b"}
+    rows = [summary.row(name, [CLAIM, note, note], 2.0, 1.0, None) for name in ("01_a", "02_b")]
+    page = summary.markdown(rows)
+    assert "**All passed.**" in page
+    assert page.count("- results are not kept: a \\| b\n") == 1
+    assert [(row["claims"], row["failed"]) for row in rows] == [(1, [])] * 2
+
+
 def test_it_is_written_and_appended_where_ci_shows_it(tmp_path, monkeypatch):
     shown = tmp_path / "step"
     shown.write_text("before\n")

@@ -301,6 +301,19 @@ def test_the_first_adam_step_moves_every_parameter_by_at_most_the_rate():
         assert steps.max().item() == pytest.approx(lr, rel=1e-3)
 
 
+def test_adam_adds_its_epsilon_of_1e_8_to_the_root():
+    """Seen where gradients are as small: the first step is lr · g / (|g| + ε)."""
+    small = {"updates": 1, "reduction": "constant"}
+    start = run(**small, lr=1e-300).params
+    sgd = run(**small, optimiser="sgd", divisor=1.0, lr=1.0).params
+    adam = run(**small, optimiser="adam", divisor=1e8, lr=1.0).params
+    for name, before in start.items():
+        g = (before - sgd[name]) / 1e8
+        assert (g.abs() < 1e-6).all()
+        expected = g / (g.abs() + 1e-8)
+        torch.testing.assert_close(before - adam[name], expected, rtol=1e-9, atol=1e-12)
+
+
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     first, again, other = run(seed=1), run(seed=1), run(seed=2)
     np.testing.assert_array_equal(first.returns, again.returns)

@@ -7,6 +7,7 @@ They lie in ``build/cache`` of the project, or in the folder that ``COURSEKIT_CA
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import threading
@@ -67,11 +68,23 @@ def fingerprint(parts) -> str:
     return found.hexdigest()
 
 
+def tell(message: str, stacklevel: int = 4) -> None:
+    """A RuntimeWarning; in a run of notebooks a note in its report, COURSEKIT_REPORT.
+
+    What a disk is like is no part of a notebook's output, which is compared.
+    """
+    if path := os.environ.get("COURSEKIT_REPORT"):
+        with open(path, "a", encoding="utf-8") as report:
+            report.write(json.dumps({"kind": "note", "text": message}) + "\n")
+    else:
+        warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
+
+
 class Cache:
     """Tuples of arrays by a text: ``load(key)`` and ``save(key, arrays)``; a file an entry.
 
     It never stops a computation. Where ``place`` cannot be written (no permission, a full disk)
-    it says so once, as a RuntimeWarning, and keeps nothing from then on. ``place=False`` keeps
+    it says so once, see ``tell``, and keeps nothing from then on. ``place=False`` keeps
     nothing from the beginning. Entries are written whole or not at all, also under ``kill``; they
     hold numbers alone, nothing that is executed when it is read.
     """
@@ -106,11 +119,9 @@ class Cache:
             return None
         except Exception as error:  # whatever a damaged archive may raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        warnings.warn(
+        tell(
             f"the cache entry of {key} in {self.place} is damaged ({reason}); it is not used, "
-            "and computed again",
-            RuntimeWarning,
-            stacklevel=3,
+            "and computed again"
         )
         return None
 
@@ -150,10 +161,9 @@ class Cache:
 
     def _give_up(self, error: OSError) -> None:
         self.open = False
-        warnings.warn(
+        tell(
             f"results are not kept: {self.place} cannot be written ({error.strerror or error})."
             " They are right all the same, and computed again next time. Free some space, or name "
             "another folder in COURSEKIT_CACHE",
-            RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

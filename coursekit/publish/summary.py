@@ -1,8 +1,8 @@
 """What a run has verified, as Markdown: ``build/summary.md``, and CI's own page where it has one.
 
 A row is a dict: ``notebook``, ``seconds``, ``cpu_seconds``, ``memory`` (MB; None: not measured),
-``verified`` and ``failed`` (lines of COURSEKIT_REPORT), ``error`` (None, or a sentence). ``row``
-makes one.
+``verified``, ``failed`` and ``notes`` (from the lines of COURSEKIT_REPORT), ``error`` (None, or a
+sentence). ``row`` makes one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def row(
     error: str | None,
     memory: float | None = None,
 ) -> Row:
-    """One notebook's row, from the lines that its equations and claims reported."""
+    """One notebook's row, from the lines that its equations, its claims and the cache reported."""
+    notes = [line["text"] for line in lines if line["kind"] == "note"]
+    lines = [line for line in lines if line["kind"] != "note"]
     held = [line for line in lines if line["holds"]]
     claims = [line for line in held if line["kind"] == "claim"]
     finite = [line for line in claims if line["margin"] is not None and line["op"] != "=="]
@@ -47,6 +49,7 @@ def row(
         "error": error,
         "verified": held,
         "failed": [line for line in lines if not line["holds"]],
+        "notes": notes,
     }
 
 
@@ -67,6 +70,8 @@ def markdown(rows: list[Row], others: list[str] = ()) -> str:
     ]
     if wrong:
         page += ["## What failed", "", *(f"- {cell(line)}" for line in wrong), ""]
+    if notes := sorted({note for row in rows for note in row["notes"]}):
+        page += ["## Noted", "", *(f"- {cell(note)}" for note in notes), ""]
     if rows:
         page += ["| notebook | seconds | CPU s | MB | equations | claims | smallest margin |"]
         page += ["|---|--:|--:|--:|--:|--:|---|", *map(line_of, rows), ""]
