@@ -2,6 +2,8 @@
 
 import ast
 import contextlib
+import copy
+import functools
 import itertools
 import re
 import statistics
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import reading
 
 from coursekit import checks
 from coursekit.publish import execute as publish
@@ -19,15 +22,16 @@ from coursekit.publish.page import is_figure
 from coursekit.publish.slides import show
 
 ROOT = Path(__file__).resolve().parent.parent
-PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PATHS = reading.PATHS
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 SOURCE = "\n".join(p.read_text("utf-8") for p in (ROOT / "coursekit").rglob("*.py"))
+DEFINED = set(re.findall(r"^(?:def|class) (\w+)", SOURCE, flags=re.MULTILINE))
 PLANNED = {f"{number:02d}" for number in range(15)}  # the notebooks of the finished course
 
 
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
 def notebook(request):
-    book = nbformat.read(request.param, as_version=4)
+    book = copy.copy(reading.book(request.param))
     book.path = request.param
     return book
 
@@ -413,8 +417,7 @@ def written_over(book):
         used = {
             ast.unparse(node.value)
             for node in nodes
-            if isinstance(node, ast.Attribute)
-            and re.search(rf"^(def|class) {node.attr}\b", SOURCE, flags=re.MULTILINE)
+            if isinstance(node, ast.Attribute) and node.attr in DEFINED
         }
         here = {
             (alias.asname or alias.name).split(".")[0]
@@ -488,7 +491,7 @@ def test_the_anatomy_is_complete(notebook):
 def documents():
     texts = [(path, path.read_text(encoding="utf-8")) for path in ROOT.glob("*.md")]
     texts += [(p, p.read_text(encoding="utf-8")) for p in (ROOT / "notebooks").glob("*.md")]
-    return texts + [(path, prose(nbformat.read(path, as_version=4))) for path in PATHS]
+    return texts + [(path, prose(reading.book(path))) for path in PATHS]
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda document: document[0].name)
@@ -537,9 +540,10 @@ def dangling(text, defined, planned=PLANNED):
     return bad
 
 
+@functools.cache
 def course_numbers():
     """Everything that may be referred to, in all notebooks together."""
-    books = {path.stem[:2]: numbered(nbformat.read(path, as_version=4)) for path in PATHS}
+    books = {path.stem[:2]: numbered(reading.book(path)) for path in PATHS}
     every = {kind: set().union(*(b[kind] for b in books.values())) for kind in REFERENCES}
     return every | {"sections": {number: b["section"] for number, b in books.items()}}
 
@@ -551,7 +555,7 @@ def test_every_reference_leads_to_something_that_exists(document):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_numbers_belong_to_their_own_notebook(path):
-    own = numbered(nbformat.read(path, as_version=4))
+    own = numbered(reading.book(path))
     for kind in ("equation", "claim", "exercise"):
         assert {tag.split(".")[0] for tag in own[kind]} <= {str(int(path.stem[:2]))}, kind
 
@@ -574,7 +578,7 @@ def test_what_a_summary_calls_next_is_a_planned_notebook(notebook):
 
 
 def test_the_readme_quotes_the_numbers_and_the_picture_of_the_notebooks():
-    books = [nbformat.read(path, as_version=4) for path in PATHS]
+    books = [reading.book(path) for path in PATHS]
     equations, claims = (sum(len(calls(b, kind)) for b in books) for kind in ("equation", "claim"))
     line = f"{equations} equations and {claims} claims in {len(books)} notebooks"
     shown = rf"<!-- verified -->{line}, on \d{{4}}-\d\d-\d\d<!-- /verified -->"

@@ -12,15 +12,13 @@ import os
 import re
 import zlib
 from collections import Counter
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
+import reading
 
 from coursekit import checks
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 FULL = "COURSEKIT_FULL" in os.environ
 OPERATORS = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
@@ -66,8 +64,8 @@ EQUIVALENT = {  # what passes, and why it is no mutant
 def read():
     """The solution of each exercise, and what its notebook imports."""
     found = {}
-    for path in NOTEBOOKS:
-        book = nbformat.read(path, as_version=4)
+    for path in reading.PATHS:
+        book = reading.book(path)
         cells = {cell.id: cell.source for cell in book.cells}
         for name, source in cells.items():
             if part := re.fullmatch(r"ex-(\d+)-(\d+)-solution", name):

@@ -10,9 +10,9 @@ import re
 import shutil
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
+import reading
 import torch
 from scipy.optimize import brentq
 
@@ -55,7 +55,7 @@ def test_every_control_has_a_label_and_changes_are_said(name):
 @every_page
 def test_a_notebook_shows_it_by_one_call_and_its_output_is_this_very_page(name):
     (path,) = (ROOT / "notebooks").glob(f"{HOME[name]}_*.ipynb")
-    cells = nbformat.read(path, as_version=4).cells
+    cells = reading.book(path).cells
     (k,) = (i for i, cell in enumerate(cells) if f'explorables.show("{name}")' in cell.source)
     shown = cells[k].outputs[0].data
     assert html.escape(explorables.page(name)) in shown["text/html"]

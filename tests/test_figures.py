@@ -7,16 +7,14 @@ import base64
 import html
 import io
 import re
-from pathlib import Path
 
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pytest
+import reading
 
 from coursekit import plots
 
-PATHS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 IMAGE = re.compile(r'<img alt="([^"]*)" width="(\d+)".*?base64,([\w+/=]+)', flags=re.DOTALL)
 # Linear RGB as somebody without red, green or blue cones sees it (Viénot, Brettel and Mollon 1999).
 BLIND = {
@@ -34,7 +32,7 @@ def ax():
 
 
 def figures(path):
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in reading.book(path).cells:
         for output in cell.get("outputs", []):
             for alt, width, data in IMAGE.findall(output.get("data", {}).get("text/html", "")):
                 yield cell.id, html.unescape(alt), int(width), data
@@ -155,7 +153,7 @@ def test_text_that_nobody_could_read_on_a_slide_is_refused(size, points, fine):
     assert fine or "'small print'" in faults[0]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", reading.PATHS, ids=lambda path: path.stem)
 def test_a_picture_has_the_dots_of_a_slide(path):
     for cell, _, width, data in figures(path):
         head = base64.b64decode(data[:64])

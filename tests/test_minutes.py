@@ -5,12 +5,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import reading
 
 from coursekit.publish import minutes
 
 ROOT = Path(__file__).resolve().parent.parent
-PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
+BOOKS = {path.stem: reading.book(path) for path in reading.PATHS}
 AGAIN = "run `python -m coursekit.publish.minutes`, which counts again and writes the numbers"
 
 

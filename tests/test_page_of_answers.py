@@ -5,12 +5,12 @@ import json
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
+import reading
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "notebooks" / "14_answers.ipynb"
-BOOK = nbformat.read(PAGE, as_version=4)
+BOOK = reading.book(PAGE)
 CELLS = {cell.id: cell for cell in BOOK.cells}
 ANCHORS = [cell.id[2:] for cell in BOOK.cells if cell.id.startswith("q-")]
 PUBLISHED = [

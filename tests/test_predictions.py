@@ -2,18 +2,17 @@
 
 import ast
 import re
-from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+import reading
 from test_documents import declared, shown
 
 from coursekit import predictions
 
 ASKED = r"\*(?:Predict|Before you run)"  # how a prediction is asked for
-PATHS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
-BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
+BOOKS = {path.stem: reading.book(path) for path in reading.PATHS}
 
 
 @pytest.mark.parametrize(

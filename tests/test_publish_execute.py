@@ -452,3 +452,10 @@ def test_the_front_page_gets_the_numbers_and_the_picture_of_a_full_run(tmp_path,
     after += f" <!-- run -->{summary.versions()}<!-- /run -->"
     assert readme.read_text("utf-8") == after
     assert (tmp_path / "stop_or_walk.png").read_bytes() == b"PNG"
+
+
+def test_reading_notebooks_compiles_no_grammar_of_addresses():
+    code = "import sys; from coursekit.publish import execute; print('nbformat' in sys.modules)"
+    code += "; print('lark' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], cwd=publish.ROOT, capture_output=True)
+    assert said.stdout.split() == [b"True", b"False"]

@@ -3,8 +3,8 @@
 import itertools
 import re
 
-import nbformat
 import pytest
+import reading
 from test_documents import PATHS, ROOT, shown
 
 TERMS = {  # anchor in the glossary -> how the word looks in prose, and in code where it is code
@@ -109,7 +109,7 @@ def first_uses(books, terms=TERMS):
 
 
 def test_a_word_links_to_the_glossary_where_the_course_uses_it_first():
-    books = [nbformat.read(path, as_version=4) for path in PATHS if path.stem[:2] != "14"]
+    books = [reading.book(path) for path in PATHS if path.stem[:2] != "14"]
     unlinked, unused = first_uses(books)
     assert unlinked == []
     assert unused == []
@@ -155,7 +155,7 @@ def unenglish(book):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_no_turn_of_phrase_that_was_mended_comes_back(path):
-    assert unenglish(nbformat.read(path, as_version=4)) == []
+    assert unenglish(reading.book(path)) == []
 
 
 def test_the_package_and_the_tests_write_cannot_in_one_word():
