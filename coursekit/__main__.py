@@ -7,6 +7,7 @@ the active virtual or conda environment), installs the project there, and goes o
 
 import argparse
 import hashlib
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -129,9 +130,10 @@ def student(args, rest):
 def test(args, rest):
     """pytest over package and notebooks on two workers, a notebook staying on one worker.
 
-    One file alone needs no workers. ``--fast``: the package's tests without the slow ones.
-    ``--matrix [ROW …]``: a small part under hard conditions. ``--versions oldest|newest``: in a
-    fresh environment with these libraries. ValueError for a file that does not exist.
+    One file alone, or what ``-k`` picks out, needs no workers. ``--fast``: the package's tests
+    without the slow ones. ``--matrix [ROW …]``: a small part under hard conditions. ``--versions
+    oldest|newest``: in a fresh environment with these libraries. ValueError for a file that does
+    not exist.
     """
     from coursekit import install
 
@@ -152,11 +154,13 @@ def test(args, rest):
             paths.append(ROOT / path)
     if not fast:
         install.add("publish")  # for the tests of what is built
-    workers = 1 if len(paths) == 1 and paths[0].is_file() else 2
+    # each worker reads all files, which takes longer than a few tests
+    few = any(word == "-k" and "not " not in after for word, after in itertools.pairwise(rest))
+    workers = 1 if few or (len(paths) == 1 and paths[0].is_file()) else 2
     if workers == 2:
         compile_once()
         os.environ["COURSEKIT_BUDGETS"] = "1"
-    words = ["-n", "2" if workers == 2 else "0", "--dist", "loadfile"]
+    words = ["-n", "2" if workers == 2 else "0", "--dist", "loadfile", "--no-loadscope-reorder"]
     words += ["-m", "not slow"] if fast else []
     if fast and not paths:
         words += ["tests", *("--ignore=tests/test_%s.py" % name for name in DOCUMENTS)]

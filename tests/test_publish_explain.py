@@ -6,12 +6,13 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import test_floors
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from coursekit.publish import budgets, explain
+from coursekit.publish import budgets, explain, testing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -158,6 +159,25 @@ def test_a_notebook_s_reds_reach_the_summary_line_junit_and_the_page(tmp_path):
     assert line.endswith(f"01_a, cell 'wrong': {causes['wrong']}")
     assert "3 failed in 1 files" in "\n".join(end[-4:])
     assert f"    01_a, cell 'wrong': {causes['wrong']}" in end[-2:]
+
+
+# The order of files
+
+
+def test_on_a_worker_the_longest_file_comes_first_and_each_stays_together():
+    long, short = "test_browser.py", "test_words.py"
+    names = [short, "06_the_experiment.ipynb", "test_a.py", "test_a.py", long, long, "test_b.py"]
+
+    def ordered(**given):
+        items = [SimpleNamespace(path=Path(name)) for name in names]
+        testing.pytest_collection_modifyitems(SimpleNamespace(**given), items)
+        return [item.path.name for item in items]
+
+    first, *rest = ordered(workerinput={})
+    assert {first, rest[0]} == {"06_the_experiment.ipynb", long}
+    assert rest[-4:] == ["test_a.py", "test_a.py", short, "test_b.py"]
+    assert ordered() == names
+    assert all((ROOT / "tests" / name).exists() for name in testing.LONG)
 
 
 # Budgets

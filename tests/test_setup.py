@@ -499,10 +499,11 @@ def test_an_option_that_lab_does_not_know_is_repeated_and_nothing_starts(ready, 
 
 
 def test_test_hands_all_arguments_to_pytest_in_their_order(ready):
-    words = ["-k", "a b", "tests/test_mdp.py", "tests", "-x", "-h", "--port", "3"]
+    words = ["-k", "not a", "tests/test_mdp.py", "tests", "-x", "-h", "--port", "3"]
     assert entry.main(["test", *words]) == 0
     assert ready[0][:3] == [sys.executable, "-m", "pytest"]
     assert ready[0][3:7] == ["-n", "2", "--dist", "loadfile"]  # a notebook's cells stay together
+    assert ready[0][7] == "--no-loadscope-reorder"  # the longest file first, by our own order
     assert ready[0][-len(words) :] == words
     assert "not slow" not in ready[0]
 
@@ -521,7 +522,7 @@ DOCUMENTS = ["--ignore=tests/test_documents.py", "--ignore=tests/test_page_of_an
 def test_fast_leaves_out_the_notebooks_and_what_is_slow(words, given, ready):
     assert entry.main(["test", *words]) == 0
     (found,) = ready
-    assert found[7:] == ["-m", "not slow", *given]
+    assert found[8:] == ["-m", "not slow", *given]
     assert all((ROOT / word.split("=")[1]).exists() for word in DOCUMENTS)
 
 
@@ -532,9 +533,11 @@ def test_fast_leaves_out_the_notebooks_and_what_is_slow(words, given, ready):
         (["tests/test_mdp.py::test_x", "-x"], "0"),
         (["tests"], "2"),
         ([], "2"),
+        (["-k", "some"], "0"),
+        (["-x", "-k", "not some"], "2"),
     ],
 )
-def test_one_file_alone_starts_no_workers(words, workers, ready):
+def test_one_file_alone_or_what_k_picks_starts_no_workers(words, workers, ready):
     assert entry.main(["test", *words]) == 0
     assert ready[0][3:5] == ["-n", workers]
 

@@ -44,9 +44,14 @@ def measured(provisioner: Any) -> dict[str, float]:
     return {"cpu_seconds": times.user + times.system, "memory": peak / 2**20}
 
 
+def allowed() -> dict[str, int]:
+    """The budget of each notebook, in calibration loops."""
+    return json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+
+
 def record(books: Books) -> None:
     """Write what these notebooks took, in calibration loops; the others keep theirs."""
-    kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    kept = allowed()
     kept |= {name: round(book["cpu_seconds"] / book["calibration"]) for name, book in books.items()}
     FILE.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
 
@@ -57,16 +62,15 @@ def exceeded(books: Books) -> list[str]:
     Time is judged where COURSEKIT_BUDGETS is set, as ``python -m coursekit test`` does once the
     learners are compiled: else the first notebook pays for that.
     """
-    allowed = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    judged = os.environ.get("COURSEKIT_BUDGETS")
+    budget_of, judged = allowed(), os.environ.get("COURSEKIT_BUDGETS")
     rows, wrong = [], False
     for name, book in sorted(books.items()):
         took = book["cpu_seconds"] / book["calibration"]
-        over = judged and took > SLACK * allowed.get(name, float("inf"))
+        over = judged and took > SLACK * budget_of.get(name, float("inf"))
         large = book["memory"] > MEMORY
         wrong |= bool(over or large)
         mark = "  too slow" * bool(over) + "  too large" * large
-        budget = f"{allowed[name]:>8}" if name in allowed else f"{'none':>8}"
+        budget = f"{budget_of[name]:>8}" if name in budget_of else f"{'none':>8}"
         rows.append(f"{name:<32}{took:>8.0f}{budget}{book['memory']:>8.0f}{mark}")
     head = f"{'notebook (in calibration loops)':<32}{'took':>8}{'budget':>8}{'MB':>8}"
     return [f"a budget is exceeded (by half, or {MEMORY} MB):", head, *rows] if wrong else []

@@ -10,6 +10,8 @@ import contextlib
 import json
 import os
 import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from coursekit import places
 from coursekit.publish import explain
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG = {"test_browser.py": 100.0}  # files whose tests take far longer than 0.05 s of the processor
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +47,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """What had no place to write."""
     return [f"note: {line}" for line in config.stash[SAID]]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On workers the longest file comes first, so that none of them is left alone with it."""
+    if hasattr(config, "workerinput"):
+        long = costs_of_files(item.path for item in items)
+        items.sort(key=lambda item: -long[item.path])
+
+
+def costs_of_files(paths: Iterable[Path]) -> dict[Path, float]:
+    """CPU-seconds of each file, roughly: a notebook's are its budget, a test counts as 0.05."""
+    from coursekit.publish import budgets
+
+    counted = Counter(paths)
+    known = {f"{name}.ipynb": 0.04 * units for name, units in budgets.allowed().items()} | LONG
+    return {path: known.get(path.name, 0.05 * counted[path]) for path in counted}
 
 
 SAID = pytest.StashKey[list]()
