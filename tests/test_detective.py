@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.spatial import distance
 
 from coursekit import bugs, detective, gradients, losses, mdp
 from coursekit.detective import (
@@ -1033,6 +1032,8 @@ def test_the_factor_of_a_wrong_scale_is_recovered():
 
 def test_no_two_known_weights_are_the_same_on_the_cases():
     names, W = known.known_weights(BOOK, None)
+    from scipy.spatial import distance  # here, since it takes long to load
+
     assert distance.pdist(W, "chebyshev").min() > 1e-6
     assert {"reward_to_go", "past_rewards", "immediate_reward"} <= {name for name, _ in names}
 

@@ -5,6 +5,7 @@ is compared and nothing adds up. ``free``: both run on by themselves over thousa
 the compiled cos, sin and pow are those of Python and NumPy bit for bit, so must all the rest be.
 """
 
+import functools
 import math
 import re
 import types
@@ -27,15 +28,13 @@ def compiled_functions(x, exponent):
     return math.cos(x), math.sin(x), math.pow(x, exponent)
 
 
+@functools.cache
 def libm_agrees():
     """Whether compiled cos, sin and pow are NumPy's and Python's, on ten thousand numbers."""
     return all(
         compiled_functions(x, 2.0) == (np.cos(x), np.sin(x), x**2) and math.cos(x) == np.cos(x)
         for x in np.random.default_rng(0).uniform(-20, 20, 10_000)
     )
-
-
-EXACT = libm_agrees()
 
 
 def actions_of(env_id, count, seed):
@@ -139,7 +138,7 @@ def corner(env_id, ours, state, action):
 
 def is_small(gap, env_id):
     slack = FLOAT32 if env_id == "Pendulum-v1" else TINY
-    units = 0 if EXACT and env_id != "Pendulum-v1" else 1
+    units = 0 if libm_agrees() and env_id != "Pendulum-v1" else 1
     small = max(gap.state, gap.reward) <= slack and gap.obs <= units
     return bool(small) and all(map(all, gap.ends))
 
@@ -160,11 +159,11 @@ def test_every_step_is_gymnasiums(env_id):
 @every_env
 @pytest.mark.parametrize("seed", [0, 7])
 def test_left_to_itself_it_stays_with_gymnasium_across_resets_and_time_limits(env_id, seed):
-    gap = compare(env_id, seed=seed, free=True, steps=2000 if EXACT else 20)
-    if EXACT:
+    gap = compare(env_id, seed=seed, free=True, steps=2000 if libm_agrees() else 20)
+    if libm_agrees():
         assert gap.resets >= 4
         assert gap.truncations > 0 or env_id == "CartPole-v1"
-    exact = EXACT and env_id != "Pendulum-v1"
+    exact = libm_agrees() and env_id != "Pendulum-v1"
     assert gap.state <= (0 if exact else 1e-5)
     assert gap.obs <= (0 if exact else 100)
     assert gap.reward <= (0 if exact else 1e-5)
@@ -180,7 +179,7 @@ def test_first_states_and_observations_are_those_of_reset_bit_for_bit(env_id, se
     for k in range(50):
         real, _ = env.reset(seed=seed if k == 0 else None)
         assert tuple(states[k]) == padded(env.unwrapped.state)
-        np.testing.assert_allclose(obs[k], real, rtol=0 if EXACT else 1e-6, atol=0)
+        np.testing.assert_allclose(obs[k], real, rtol=0 if libm_agrees() else 1e-6, atol=0)
         single = envs.reset(env_id, one_by_one)  # drawn singly or in a block
         np.testing.assert_array_equal(single[0][0], states[k])
     assert len(np.unique(states[:, 0])) == 50
@@ -197,7 +196,7 @@ def test_a_pole_held_up_for_500_steps_is_truncated_there_by_gymnasium_and_not_te
         state, reward, ended = envs.step(envs.CARTPOLE, state, float(action))
         assert (reward, ended, terminated) == (1.0, False, False)
         assert truncated == (n == envs.SPECS["CartPole-v1"].limit)
-    np.testing.assert_allclose(state, env.unwrapped.state, atol=0 if EXACT else 1e-6)
+    np.testing.assert_allclose(state, env.unwrapped.state, atol=0 if libm_agrees() else 1e-6)
 
 
 @pytest.mark.parametrize(

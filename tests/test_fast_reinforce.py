@@ -57,11 +57,12 @@ def covering():
     rows = [
         dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())
     ]
-    rows = [row for row in rows if makes_sense(row)]
-    missing, chosen = set().union(*map(pairs, rows)), []
+    rows = [(row, pairs(row)) for row in rows if makes_sense(row)]
+    missing, chosen = set().union(*(held for _, held in rows)), []
     while missing:
-        chosen.append(max(rows, key=lambda row: len(pairs(row) & missing)))
-        missing -= pairs(chosen[-1])
+        row, held = max(rows, key=lambda pair: len(pair[1] & missing))
+        chosen.append(row)
+        missing -= held
     return chosen
 
 

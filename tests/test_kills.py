@@ -5,6 +5,7 @@ Repeatable: moments are drawn from a seed. COURSEKIT_KILLS=50 kills each program
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -40,6 +41,20 @@ from coursekit.publish import execute
 execute.NOTEBOOKS = execute.ROOT = Path(sys.argv[1])
 print("ready", flush=True)
 sys.exit(execute.execute(["01"]))
+"""
+
+SITE = """
+import sys, warnings
+from pathlib import Path
+from coursekit.publish import execute, site
+import myst_nb, sphinx.application, sphinx.builders.html
+
+warnings.simplefilter("ignore")
+execute.NOTEBOOKS, site.PAGES = (Path(sys.argv[1], name) for name in ("notebooks", "pages"))
+site.api = dict
+site.CONFIG["suppress_warnings"].append("myst.xref_missing")
+print("ready", flush=True)
+site.build(Path(sys.argv[2]))
 """
 
 
@@ -98,3 +113,31 @@ def test_a_notebook_is_the_old_one_or_the_new_one_and_the_next_run_is_green(tmp_
     with start(EXECUTE, tmp_path) as process:
         assert process.wait() == 0
     assert path.read_bytes() == new
+
+
+@pytest.mark.skipif(KILLS == 1, reason="half a minute; the weekly run has COURSEKIT_KILLS=50")
+def test_a_site_that_was_stopped_is_whole_after_the_next_build(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "pages").mkdir()
+    for name in ("01_policies_and_returns.ipynb", "stop_or_walk.png", "typical_length.png"):
+        shutil.copy(ROOT / "notebooks" / name, tmp_path / "notebooks")
+    (tmp_path / "notebooks" / "GLOSSARY.md").write_text("# Words\n")
+    first = tmp_path / "pages" / "index.md"
+
+    def written(number):
+        first.write_text(
+            f"# Course {number}\n\n```{{toctree}}\n01_policies_and_returns\nGLOSSARY\n```\n"
+        )
+
+    def built(folder):
+        with start(SITE, tmp_path, folder) as process:
+            assert process.wait() == 0
+        return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    began, chance = time.perf_counter(), random.Random(0)
+    written(KILLS - 1)
+    whole, took = built(tmp_path / "a" / "site"), time.perf_counter() - began
+    for number in range(KILLS):
+        written(number)
+        killed(SITE, (tmp_path, tmp_path / "b" / "site"), chance.uniform(0, took / 2))
+    assert built(tmp_path / "b" / "site") == whole

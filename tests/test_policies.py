@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
 
 from coursekit import policies
 
@@ -342,6 +341,8 @@ def gaussian_case():
 
 def density(policy, params, obs, action):
     """scipy's log-densities on the axes, added up."""
+    from scipy.stats import norm  # here, since it takes a second to load
+
     mean = policy.mean(params, obs).detach().numpy()
     return norm.logpdf(action, mean, np.exp([0.3, -0.7])).sum(-1)
 

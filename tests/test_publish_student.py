@@ -7,8 +7,8 @@ import io
 import json
 import linecache
 import os
+import random
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -347,27 +347,34 @@ def test_a_kill_at_any_moment_damages_nothing(two, at, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_program_that_is_killed_leaves_whole_files(two):
+def test_a_program_that_is_killed_leaves_whole_files_and_the_learners_own(two):
+    """COURSEKIT_KILLS times, at moments drawn from a seed, while it writes without a pause."""
     program = (
         "import sys; from pathlib import Path; from coursekit.publish import execute, student\n"
         "course, folder = map(Path, sys.argv[1:]); execute.NOTEBOOKS = course\n"
         "print('on', flush=True)\n"
         "while True:\n"
-        "    for book in folder.glob('*.ipynb'): book.unlink()\n"
+        "    for book in folder.glob('0[02]*.ipynb'): book.unlink()\n"
         "    student.make(folder)\n"
     )
     command = [sys.executable, "-c", program, str(two.course), str(two.folder)]
-    going = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert going.stdout.readline() == "on\n"
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        going.wait(0.3)
-    going.send_signal(signal.SIGKILL)
-    going.wait()
-    going.stdout.close()
-    for path in two.folder.glob("[0-9]*.ipynb"):
-        nbformat.read(path, as_version=4)
+    (two.folder / "01_b.ipynb").write_text("mine")
+    two.put("02_c.ipynb", "z = 1")
+    chance = random.Random(0)
+    for _ in range(int(os.environ.get("COURSEKIT_KILLS", "1"))):
+        going = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert going.stdout.readline() == "on\n"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            going.wait(chance.uniform(0, 0.4))
+        going.kill()
+        going.wait()
+        going.stdout.close()
+        for path in two.folder.glob("0[02]*.ipynb"):
+            nbformat.read(path, as_version=4)
+        assert (two.folder / "01_b.ipynb").read_text() == "mine"
     student.make(two.folder)
-    assert {path.name for path in two.folder.glob("[0-9]*.ipynb")} == {"00_a.ipynb", "01_b.ipynb"}
+    names = {path.name for path in two.folder.glob("[0-9]*.ipynb")}
+    assert names == {"00_a.ipynb", "01_b.ipynb", "02_c.ipynb"}
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_sentence(two, tmp_path):

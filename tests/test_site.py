@@ -156,6 +156,38 @@ def test_a_module_becomes_a_page_without_being_imported(tmp_path, monkeypatch):
     assert site.first_sentence(tmp_path / "coursekit" / "one.py") == "What it is for."
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt, ValueError])
+def test_after_a_build_that_was_stopped_or_has_faults_all_is_made_again(tmp_path, monkeypatch, end):
+    from sphinx import application
+
+    left = [tmp_path / "site" / "half.html", tmp_path / ".site" / "doctrees" / "half.pickle"]
+    there = []
+
+    class Sphinx:
+        statuscode = 1
+
+        def __init__(self, **settings):
+            pass
+
+        def build(self):
+            there.append([path.exists() for path in left])
+            for path in left:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+            if end is KeyboardInterrupt:
+                raise end
+
+    monkeypatch.setattr(application, "Sphinx", Sphinx)
+    monkeypatch.setattr(site, "write", lambda sources: {})
+    for _ in range(2):
+        with pytest.raises(end):
+            site.build(tmp_path / "site")
+    Sphinx.statuscode, end = 0, ValueError
+    site.build(tmp_path / "site")
+    site.build(tmp_path / "site")
+    assert there == [[False, False]] * 3 + [[True, True]]  # the last one follows a whole one
+
+
 # --- The whole site, built from the stored outputs.
 
 FETCHED = re.compile(r'<(?:script|img|iframe|link)\b[^>]*(?:src|href)="(https?:[^"]*)"')

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,11 +32,16 @@ class Baseline(NamedTuple):
 
 
 class Twin(NamedTuple):
-    """A case, the same with episode ``row`` exchanged for another one, and the weights of both."""
+    """A case, the same with episode ``row`` exchanged for another one, and what follows from it.
+
+    ``change``: that of each plain return on the steps that both episodes have, (K, n). ``seen``,
+    ``then``: the weights of both.
+    """
 
     case: Case
     other: Case
     row: int
+    change: Array
     seen: Array
     then: Array
 
@@ -54,14 +60,20 @@ def _lengths_to_try(n: int, T: int) -> list[int]:
     return sorted({n, T, max(n // 4, 1), 1}, reverse=True)
 
 
-def twins(ask: Ask, book: Casebook) -> Iterator[Twin]:
-    """Each time one episode is another one: its rewards, its log π and its length."""
+@cache
+def _exchanged(book: Casebook) -> tuple[list[tuple], list[tuple[Case, list[tuple]]]]:
+    """The K plain returns, and each case with its (other, row, change), in the order of ``Twin``.
+
+    Each time one episode is another one: its rewards, its log π and its length.
+    """
     rng, listed = np.random.default_rng(8), sum(len(exact.prob) for exact in book.exact)
+    found = []
     for number, case in enumerate(book.cases):
         if (number < listed and number % 7) or not case.rewards.any():
             continue
         (B, T), size = case.mask.shape, np.abs(case.rewards).max()
-        seen = ask(case)
+        before = known.weight_rows(case.rewards, case.mask, case.gamma, PLAIN)
+        found.append((case, []))
         for row in sorted({0, B - 1, int(case.mask.sum(-1).argmax())}):
             n = int(case.mask[row].sum())
             for k, length in enumerate(_lengths_to_try(n, T) if number >= listed else (n, 1)):
@@ -69,10 +81,22 @@ def twins(ask: Ask, book: Casebook) -> Iterator[Twin]:
                 rewards, logp, mask = case.rewards.copy(), case.logp.copy(), case.mask.copy()
                 rewards[row] = rng.normal(size=T) * size * (1, 0.1, 10)[k % 3] * real
                 logp[row], mask[row] = rng.uniform(-3, -0.05, T), real
+                after = known.weight_rows(rewards, mask, case.gamma, PLAIN)
+                here = case.mask[row] & real
+                change = np.array([(after[key] - before[key])[row, here] for key in before])
                 other = case._replace(rewards=rewards, logp=logp, mask=mask)
-                then = ask(other)
-                if seen is not None and then is not None:
-                    yield Twin(case, other, row, seen, then)
+                found[-1][1].append((other, row, change))
+    return [*before], found
+
+
+def twins(ask: Ask, book: Casebook) -> Iterator[Twin]:
+    """The exchanges for which the loss has weights, before and after."""
+    for case, others in _exchanged(book)[1]:
+        seen = ask(case)
+        for other, row, change in others:
+            then = ask(other)
+            if seen is not None and then is not None:
+                yield Twin(case, other, row, change, seen, then)
 
 
 def free_baseline(ask: Ask, book: Casebook, u: Array, tolerance: float) -> Baseline | str | None:
@@ -86,13 +110,15 @@ def free_baseline(ask: Ask, book: Casebook, u: Array, tolerance: float) -> Basel
     every: list[Twin] = []
     for twin in twins(ask, book):
         every.append(twin)
-        if len(every) == FEW and not _fits(every, tolerance):
+        if len(every) == FEW and not _fits(every, book, tolerance):
             return None
     if not every:
         return None
-    if not (found := _fits(every, tolerance)):
+    if not (found := _fits(every, book, tolerance)):
         counts = range(FEW, len(every) + 1)
-        first = bisect.bisect_left(counts, True, key=lambda n: not _fits(every[:n], tolerance))
+        first = bisect.bisect_left(
+            counts, True, key=lambda n: not _fits(every[:n], book, tolerance)
+        )
         return every[counts[first] - 1].case.label
     norm, match = found
     key = known.Key(norm, True, *match.key[:2])
@@ -100,14 +126,12 @@ def free_baseline(ask: Ask, book: Casebook, u: Array, tolerance: float) -> Basel
     return Baseline(key, match.factor, kind)
 
 
-def _fits(every: list[Twin], tolerance: float) -> tuple[tuple[str, ...], matching.Match] | None:
+def _fits(
+    every: list[Twin], book: Casebook, tolerance: float
+) -> tuple[tuple[str, ...], matching.Match] | None:
     """The normalisation and the return whose differences are those of the weights, or None."""
-    rows = []
-    for case, other, row, _, _ in every:
-        here = case.mask[row] & other.mask[row]
-        tables = [known.weight_rows(c.rewards, c.mask, c.gamma, PLAIN) for c in (case, other)]
-        rows.append(np.array([(tables[1][key] - tables[0][key])[row, here] for key in tables[0]]))
-    keys, table = [*tables[0]], np.concatenate(rows, axis=1)
+    keys, rows = _exchanged(book)[0], [twin.change for twin in every]
+    table = np.concatenate(rows, axis=1)
     starts, one = np.cumsum([0, *[x.shape[1] for x in rows[:-1]]]), np.ones(table.shape[1])
     block = matching.Block(keys, table, one, np.zeros(len(keys)), 0 * one)
     for norm, (factor, *_) in known.NORMALISATIONS.items():
@@ -133,7 +157,7 @@ def _depends_on(
 ) -> str:
     """Of time alone, of other episodes, or of something else that no episode changes."""
     factor = known.NORMALISATIONS[key.normalisation][0]
-    for case, other, row, seen, then in every:
+    for case, other, row, _, seen, then in every:
         a, b = _over(seen, case, factor), _over(then, other, factor)
         rest = np.delete(a - b, row, axis=0)
         if np.abs(rest).max(initial=0) > 10 * tolerance * max(np.abs(a).max(), np.abs(b).max()):

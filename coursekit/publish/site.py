@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import textwrap
 from importlib.resources import files
 from pathlib import Path
@@ -59,13 +60,19 @@ CONFIG = {
 def build(out: Path) -> Path:
     """Write the site to the folder ``out``; returns its first page.
 
-    Only pages whose source has changed are made again. Raises sphinx.errors.SphinxError where
-    anything at all is wrong: a warning of Sphinx is an error here.
+    Only pages whose source has changed are made again; all of them after a build that was stopped,
+    which may have left half a page, or one with faults, which it would not tell twice. ValueError
+    where anything at all is wrong: a warning of Sphinx is an error here.
     """
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    work = out.with_name(f".{out.name}")
+    work, unfinished = (out.with_name(f".{out.name}{end}") for end in ("", ".unfinished"))
+    if unfinished.exists():
+        for folder in (out, work):
+            shutil.rmtree(folder, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.touch()
     sources = work / "sources"
     known, said = write(sources), io.StringIO()
     with patch_docutils(), docutils_namespace():
@@ -84,6 +91,7 @@ def build(out: Path) -> Path:
         app.build()
     if app.statuscode:
         raise ValueError(f"the site has faults:\n{said.getvalue()}")
+    unfinished.unlink()
     return out / "index.html"
 
 
