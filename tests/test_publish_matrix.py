@@ -53,6 +53,7 @@ def test_a_row_is_what_it_says(name, clone, monkeypatch, capsys):
     seen = {"read-only": "read-only cache-full"}  # its cache cannot be written either
     monkeypatch.setenv("EXPECTED", seen.get(name, name))
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     assert matrix.matrix([name], ["tests/test_it.py"]) == 0, capsys.readouterr().out
     said = capsys.readouterr().out
     assert said.split()[0] == name
@@ -63,6 +64,7 @@ def test_a_row_is_what_it_says(name, clone, monkeypatch, capsys):
 def test_a_red_row_is_status_1_and_its_end_is_shown(clone, monkeypatch, capsys):
     monkeypatch.setenv("EXPECTED", "something else")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     assert matrix.matrix(["plain"], ["tests/test_it.py"]) == 1
     said = capsys.readouterr().out
     assert "FAILED" in said

@@ -34,14 +34,15 @@ def test_each_mutant_changes_one_thing_and_the_rest_stays():
     assert len(sources) == 9
     assert ast.unparse(ast.parse(SOURCE)) not in sources
     assert mutate.mutants(SOURCE) == found  # and nothing was left behind
+    assert mutate.mutants(SOURCE, step=4) == found[::4]
 
 
 @pytest.mark.parametrize("name", mutate.MODULES)
 def test_every_mutant_of_the_course_is_python(name):
     source = (mutate.ROOT / "coursekit" / f"{name}.py").read_text(encoding="utf-8")
-    found = mutate.mutants(source)
-    assert len(found) > 20
-    for mutant in found[::7]:
+    found = mutate.mutants(source, step=7)
+    assert len(found) > 2
+    for mutant in found:
         compile(mutant.source, name, "exec")
 
 
@@ -64,6 +65,7 @@ def course(tmp_path, monkeypatch):
     monkeypatch.setattr(mutate, "ROOT", tmp_path)
     monkeypatch.setattr(mutate, "EXPLAINED", tmp_path / "tests" / "survivors.json")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return tmp_path
 
 
