@@ -3,6 +3,7 @@
 The losses below are written in the styles that are found in public programs, in our own words.
 """
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -764,7 +765,8 @@ def test_a_red_test_shows_the_finding_and_nothing_of_the_detective(tmp_path):
         "def test_mine():\n    detective.assert_policy_gradient(bugs.BUGS['no_log'])\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider"]
-    run = subprocess.run([*command, test], capture_output=True, text=True, cwd=tmp_path)
+    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    run = subprocess.run([*command, test], capture_output=True, text=True, cwd=tmp_path, env=env)
     shown = [line for line in run.stdout.splitlines() if line.startswith("E ")]
     assert shown[0].endswith("AssertionError: this loss is not the policy gradient")
     assert "✗ no_log" in shown[1]
