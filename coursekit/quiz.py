@@ -51,6 +51,8 @@ def verdict(question: Question, line: Any) -> str:
     if line is None or line is ...:
         return "not attempted"
     count = len(question.said)
+    if isinstance(line, str) and line.strip().isdecimal():
+        return f"not attempted: {line!r} is text; give its number, from 1 to {count}, unquoted"
     if isinstance(line, bool) or line not in range(1, count + 1):
         return f"not attempted: {line!r} is no line; give its number, from 1 to {count}"
     said = question.said[int(line) - 1]

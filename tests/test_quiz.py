@@ -3,6 +3,7 @@
 import importlib
 import math
 import re
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BOOKS = {int(path.name[:2]): reading.book(path) for path in reading.PATHS}
 QUIZZES = {
     number: importlib.import_module(f"coursekit.exercises.quiz{number:02d}").QUIZ
-    for number in range(14)
+    for number in range(15)
 }
 QUESTIONS = {tag: question for known in QUIZZES.values() for tag, question in known.items()}
 every_question = pytest.mark.parametrize("tag", QUESTIONS)
@@ -41,9 +42,9 @@ PRINTED = {tag: value for number in QUIZZES for tag, value in asked(number).item
 # What is asked, and what is said
 
 
-def test_five_questions_a_notebook_and_sixteen_at_the_end():
+def test_five_questions_a_notebook_and_sixteen_in_the_closing_one():
     assert set(PRINTED) == set(QUESTIONS)
-    assert {n: len(known) for n, known in QUIZZES.items()} == dict.fromkeys(range(13), 5) | {13: 16}
+    assert {n: len(known) for n, known in QUIZZES.items()} == dict.fromkeys(range(15), 5) | {13: 16}
 
 
 @every_question
@@ -176,6 +177,10 @@ def loop(step_losses):
         loss.backward()
 
 
+def last_alone(step_losses):
+    step_losses[-1].backward()
+
+
 def adam_first(gradient, lr=1.0):
     x = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.Adam([x], lr=lr)
@@ -215,6 +220,7 @@ G4 = np.array([4.0, 3, 2, 1])
 FOUR_ANSWERS = np.arange(8) < np.array([2, 8])[:, None]
 per_answer = tokens.token_weights(tokens.REDUCTIONS["episode_mean"], FOUR_ANSWERS)
 per_step = tokens.token_weights(tokens.REDUCTIONS["step_mean"], FOUR_ANSWERS)
+MICRO_BATCHES = np.arange(30) < np.array([10, 30])[:, None]  # each counted as one long answer
 BY_LINE = {  # tag -> what the right line says, and what the course or the line's program gives
     "0.q1": (0, max(0, push(2, 4, "mean"))),  # no push to walk
     "0.q2": (0.25, push(2, 4, "sum")),
@@ -261,6 +267,11 @@ BY_LINE = {  # tag -> what the right line says, and what the course or the line'
     ),
     "12.q1": (4, per_answer[0] / per_answer[1]),
     "12.q2": ([0.1, 0.1], per_step),
+    "14.q1": (4, grad_of([lambda x: 2 * x, lambda x: 3 * x, lambda x: 4 * x], last_alone, 1.0)),
+    "14.q2": (4.25, reduce(lambda G, r: r + 0.5 * G, [1, 0, 4], 0.0)),
+    "14.q3": (1, tokens.leave_one_out(np.array([1.0, 0, 0, 0]), 4)[0]),
+    "14.q4": (0.12, round(0.9**20, 2)),
+    "14.q5": (3, np.divide(*tokens.token_weights(losses.episode_mean, MICRO_BATCHES))),
 }
 
 

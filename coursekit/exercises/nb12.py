@@ -239,6 +239,7 @@ EXERCISES = {
             (np.full(4, 0.25), np.array([1, 3, 2, 4])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 1e-6), np.array([1, 3, 2, 4])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 2e-8), np.array([1, 3, 2, 4])),
+            (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 2e-9), np.array([1, 3, 2, 4])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 - 2e-10), np.array([1, 3, 2, 4])),
         ],
         draw=a_reduction,
@@ -257,6 +258,8 @@ EXERCISES = {
                 roughly(np.allclose),
                 within(1e-5),
                 within(1e-7),
+                within(1e-8),
+                roughly(lambda a, b: np.allclose(a, b, rtol=0, atol=1e-9)),
                 roughly(lambda a, b: np.allclose(a, b, rtol=1e-9)),
             ],
             "the tolerance is too narrow: a computer rounds; compare to a relative 1e-9": [

@@ -177,7 +177,7 @@ def told(slide: Slide, chapter: str) -> list[str]:
     elif (
         (found := re.fullmatch(r"quiz-(\d+)", slide.name))
         and chapter.isdecimal()
-        and int(chapter) < 13
+        and int(chapter) != 13  # its cells hold two questions each
     ):
         right, said = quiz.find(f"{int(chapter)}.q{found[1]}")
         said = [f"{'right: ' if k + 1 == right else ''}{line}" for k, line in enumerate(said)]

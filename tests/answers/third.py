@@ -275,6 +275,7 @@ ANSWERS = {
             ),
             "too wide": lambda w, n: pool(w, n, bound=1e-5),
             "with no absolute tolerance": lambda w, n: pool(w, n, bound=1e-7),
+            "compare to a relative 1e-9, with": lambda w, n: pool(w, n, bound=1e-8),
             "too narrow": lambda w, n: pool(w, n, bound=0),
             "~ largest that fits roughly": lambda w, n: pool(w, n, bound=0.05),
             "~ first jump": lambda w, n: int(np.argmax(np.append(np.diff(w) != 0, True))) + 1,
