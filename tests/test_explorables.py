@@ -7,7 +7,6 @@ import html
 import json
 import math
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from coursekit import answers, explorables, gradients, losses, mdp
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = {"stop_or_walk": "00", "learning_rate": "04", "pool": "12"}  # name -> its notebook
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 every_page = pytest.mark.parametrize("name", explorables.TITLES)
 
 
@@ -72,18 +70,6 @@ def test_an_unknown_page_is_refused_with_those_that_are_known():
 
 
 # In the browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    with playwright.sync_playwright() as driver:
-        if program is None and not Path(driver.chromium.executable_path).exists():
-            pytest.skip("there is no Chromium here")
-        started = driver.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

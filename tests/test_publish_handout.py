@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from coursekit.publish import build, handout, page, pdf, slides
+from coursekit.publish import build, handout, pdf, slides
 
 
 @pytest.fixture
@@ -66,17 +66,10 @@ def test_every_deck_and_handout_has_its_files(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    for package in ("sphinx_revealjs", "sphinx-mathjax-offline"):
-        if page.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: pip install -e .[publish]")
-    try:
-        program = pdf.browser()
-    except ValueError as error:
-        pytest.skip(str(error))
+def built(tmp_path_factory, publishing, browser_program):
     out = tmp_path_factory.mktemp("build") / "handout"
     handout.build(out)
-    return out, program
+    return out, browser_program
 
 
 @pytest.mark.slow
@@ -103,20 +96,16 @@ def test_a_deck_is_printed_a_slide_a_page(built):
 
 
 @pytest.mark.slow
-def test_no_code_is_cut_and_solutions_are_in_their_edition_alone(built):
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    out, program = built
+def test_no_code_is_cut_and_solutions_are_in_their_edition_alone(built, browser):
+    out, _ = built
     wide = "[...document.querySelectorAll('pre, table, .figure')].filter(e => "
     wide += "e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().width > 674)"
-    with api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        tab = chromium.new_page(viewport={"width": 673, "height": 1000})  # A4 less its margins
-        tab.emulate_media(media="print")
+    with contextlib.closing(browser.new_page(viewport={"width": 673, "height": 1000})) as tab:
+        tab.emulate_media(media="print")  # 673: A4 less its margins
         for name in ("04_mean_is_sum_over_n", "12_language_models"):
             tab.goto((out / f"{name}_student.html").as_uri())
             tab.wait_for_selector("html.ready", state="attached", timeout=120_000)
             assert tab.evaluate(f"{wide}.map(e => e.textContent.slice(0, 60))") == []
-        chromium.close()
     for path in sorted(build.NOTEBOOKS.glob("*.ipynb")):
         texts = {e: (out / f"{path.stem}_{e}.html").read_text("utf-8") for e in handout.EDITIONS}
         assert len(re.findall(r"solution \d+\.\d+: correct", texts["solutions"])) >= 3

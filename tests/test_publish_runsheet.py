@@ -1,5 +1,7 @@
 """Run sheets and plans name what exists, and fit into the time that they are for."""
 
+import re
+
 import pytest
 
 from coursekit.publish import runsheet
@@ -51,3 +53,6 @@ def test_a_run_sheet_has_sections_live_cells_and_what_to_skip():
     assert '<a href="../slides/04_x.html#/q-random">4. But n is random</a>' in text
     assert text.count("<li>") > 10
     assert "40 minutes" in text
+    assert re.search(r"This saves up to \d+½? minutes", text)
+    assert "One sentence for most rooms" not in text  # of its note, what to skip alone
+    assert re.search(r"\(\d½? min\): .*Skip", text)

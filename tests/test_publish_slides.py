@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -35,6 +34,11 @@ MEASURE = """() => {
     }
     const size = parseFloat(getComputedStyle(section.querySelector(".body")).fontSize);
     const notes = section.querySelector(".notes");
+    for (const image of section.querySelectorAll(".figure img:not([data-smallest=""])")) {
+      const box = image.getBoundingClientRect(), { naturalWidth: w, naturalHeight: h } = image;
+      const text = (Math.min(box.width / w, box.height / h) * h * image.dataset.smallest) / scale;
+      if (text < 17.5) over.push([section.id, "text of a figure", text]);
+    }
     if (!low || low > 700 || right > 1280 || size < 18 || notes?.offsetHeight)
       over.push([section.id, Math.round(low), Math.round(right), size]);
   }
@@ -146,6 +150,10 @@ def test_exercises_and_quizzes_say_what_wrong_answers_are_told():
     assert "upside down: the mean makes the step smaller" in body
     assert "right: g/(g + ε) with g = ε." in body
     assert "that is SGD" in body
+    closing = cell("slide", "**3.** …\n\n1. a\n\n**4.** …", name="quiz-2")
+    body = shown(cell("slide", "# 13 · Capstone"), closing)
+    assert "Quiz · 2 min" in body
+    assert body.index("Question 3:") < body.index("right: ") < body.index("Question 4:")
 
 
 def test_links_lead_to_decks():
@@ -154,34 +162,14 @@ def test_links_lead_to_decks():
 
 
 @pytest.fixture(scope="module")
-def decks(tmp_path_factory):
+def decks(tmp_path_factory, publishing):
     """All decks, built once; and a second build has nothing to do."""
-    for package in ("sphinx_revealjs", "sphinx-mathjax-offline"):
-        if page.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: pip install -e .[publish]")
     out = tmp_path_factory.mktemp("build") / "slides"
     slides.build(out)
     before = {path: path.stat().st_mtime_ns for path in out.glob("*_*.html")}
     slides.build(out)
     assert before == {path: path.stat().st_mtime_ns for path in out.glob("*_*.html")}
     return sorted(before)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, by Playwright; skipped with a word where one of the two is not there."""
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for found in map(shutil.which, names) if found), None)
-    if path is None:
-        pytest.skip("no Chromium is installed")
-    with (
-        api.sync_playwright() as play,
-        contextlib.closing(
-            play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        ) as chromium,
-    ):
-        yield chromium
 
 
 @pytest.fixture
@@ -246,4 +234,6 @@ def test_a_slide_that_runs_over_is_seen(decks, offline):
     tab, _ = opened(offline, decks[0])
     tab.evaluate("document.querySelectorAll('.body')[1].innerHTML += '<p>more</p>'.repeat(40)")
     tab.evaluate("document.querySelectorAll('.body')[2].style.fontSize = '12px'")
-    assert len(tab.evaluate(MEASURE)) == 2
+    small = "document.querySelector('img[data-smallest]')"
+    tab.evaluate(f"{small}.style.height = '90px'; {small}.dataset.smallest = '0.034'")
+    assert len(tab.evaluate(MEASURE)) == 3

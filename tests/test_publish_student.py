@@ -53,6 +53,14 @@ def test_a_notebook_is_the_source_without_solutions_notes_and_outputs(name):
     assert not [c.id for c in book.cells if c.get("outputs") or c.get("execution_count")]
 
 
+def test_every_notebook_knows_this_kernel_so_that_opening_it_changes_nothing():
+    for book in BOOKS.values():
+        said = book.metadata.language_info
+        assert said.version == ".".join(map(str, sys.version_info[:3]))
+        assert said.codemirror_mode == {"name": "ipython", "version": 3}
+        assert set(book.metadata) == {"kernelspec", "language_info"}
+
+
 def test_solutions_stand_at_the_end_where_they_are_asked_for():
     ended = student.edition("end")
     for name, source in SOURCES.items():

@@ -1,5 +1,6 @@
 """The site: what becomes of a notebook, and, in the built pages, that nothing is broken or lost."""
 
+import copy
 import html
 import json
 import re
@@ -53,6 +54,29 @@ def test_a_page_has_no_notes_and_its_solutions_imports_and_plotting_code_are_fol
     }
     assert 'href="notebooks/05_a.ipynb"' in page.cells[0].source
     assert page.cells[0].source.startswith("# 05 · Title\n")
+
+
+def test_a_public_repository_gives_each_page_buttons_that_open_the_notebook(book, tmp_path):
+    alone = site.page(copy.deepcopy(book), "05_a", tmp_path)
+    assert "mybinder" not in alone.cells[0].source
+    said = site.page(book, "05_a", tmp_path, "some-one/course").cells[0].source
+    links = re.findall(r'href="(https:[^"]*)"', said)
+    assert links == [
+        "https://mybinder.org/v2/gh/some-one/course/HEAD?labpath=notebooks/05_a.ipynb",
+        "https://colab.research.google.com/github/some-one/course/blob/HEAD/notebooks/05_a.ipynb",
+    ]
+
+
+def test_the_public_repository_is_read_from_one_setting(tmp_path, monkeypatch):
+    monkeypatch.setattr(site, "ROOT", tmp_path)
+    for said in ("", "some-one/course"):
+        (tmp_path / "pyproject.toml").write_text(f'[tool.coursekit]\nrepository = "{said}"\n')
+        assert site.repository() == said
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\n")
+    assert site.repository() == ""
+    (tmp_path / "pyproject.toml").write_text('[tool.coursekit]\nrepository = "https://x.org"\n')
+    with pytest.raises(ValueError, match=r"'https://x\.org' in pyproject\.toml must be like"):
+        site.repository()
 
 
 def test_a_figure_becomes_a_file_with_its_alt_text_and_is_shown_once(book, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import base64
 import html
+import io
 import json
 import re
 import shutil
@@ -15,6 +17,7 @@ from typing import Any
 
 from nbconvert.filters import Highlight2HTML, ansi2html, markdown2html
 from nbformat import NotebookNode
+from PIL import Image
 
 from coursekit.publish import build
 
@@ -29,6 +32,7 @@ WANTED = {  # of these folders, what a page loads
     "plugin": ["notes/*"],
     "mathjax": ["tex-svg.js"],
 }
+PICTURE = re.compile(r'<img (?=[^>]*src="data:image/png;base64,([\w+/=]+)")')
 COMPARED = {"equation": "both sides", "claim": "measured"}
 
 
@@ -87,12 +91,19 @@ def output(cell: NotebookNode, hide: Iterable[str] = ()) -> str:
         if "text/html" in data:
             table = "<table" in data["text/html"]
             body = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.DOTALL)
+            body = PICTURE.sub(sized, body)
             parts.append(f'<div class="{"table" if table else "figure"}">{body}</div>')
         elif text := shown.get("text") or data.get("text/plain", ""):
             lines = [line for line in text.splitlines() if not line.startswith(tuple(hide))]
             if any(lines):
                 parts.append(f'<pre class="output">{ansi2html(chr(10).join(lines))}</pre>')
     return "\n".join(parts)
+
+
+def sized(found: re.Match) -> str:
+    """A picture that says how much of its height its smallest text takes, for static/deck.js."""
+    said = Image.open(io.BytesIO(base64.b64decode(found[1]))).info.get("Smallest text", "")
+    return f'<img data-smallest="{html.escape(said)}" '
 
 
 def is_figure(cell: NotebookNode) -> bool:

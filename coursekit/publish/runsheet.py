@@ -134,7 +134,7 @@ def number(value: float) -> str:
 
 def sheet(book: NotebookNode, stem: str, stored: dict[str, Any]) -> str:
     """The run sheet of one notebook: minutes, live cells, what to skip, misunderstandings."""
-    rows, skips, wrong, clock, live = [], [], [], 0.0, stored.get("live", {})
+    rows, skips, wrong, clock, saved, live = [], [], [], 0.0, 0.0, stored.get("live", {})
     for group in sections(book):
         spent = sum(map(minutes, group))
         if not spent:
@@ -149,8 +149,12 @@ def sheet(book: NotebookNode, stem: str, stored: dict[str, Any]) -> str:
         clock += spent
         for slide in group:
             for note in slide.notes:
-                if re.search(r"\b[Ss]kip\b", note):
-                    skips.append(f"<li>{link(stem, slide)} ({number(minutes(slide))} min)</li>")
+                if remark := re.search(r"[^.?!)\n]*\b[Ss]kip\b[^.]*\.", note):
+                    saved += minutes(slide)
+                    skips.append(
+                        f"<li>{link(stem, slide)} ({number(minutes(slide))} min): "
+                        f"{inline(remark[0].strip())}</li>"
+                    )
                 if said := sentence(note, "isunderstanding:"):
                     wrong.append(f"<li>{inline(said)} ({link(stem, slide)})</li>")
     waiting = sum(live.values())
@@ -161,7 +165,9 @@ the machine that made the stored outputs; the deck shows what they gave, without
 {"".join(rows)}
 </tbody></table>
 <h2>When you are late, skip</h2>
-<ul>{"".join(skips) or "<li>Nothing here can be left out: take a shorter plan.</li>"}</ul>
+<p>{f"This saves up to {number(saved)} minutes. If that is not enough, t" if skips else "T"}ake a
+<a href="plans.html">shorter plan</a>: it says which slides.</p>
+<ul>{"".join(skips)}</ul>
 <h2>Usual misunderstandings, and what to say</h2>
 <ul>{"".join(wrong)}</ul>
 <h2>Exercises and quiz</h2>

@@ -14,6 +14,7 @@ import json
 import re
 import shutil
 import textwrap
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -101,8 +102,10 @@ def write(sources: Path) -> dict:
     books = {path.stem: execute.read(path) for path in paths}
     stored = execute.NOTEBOOKS / "report.json"
     report = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
+    known_as = repository()
     texts = {
-        f"{stem}.ipynb": nbformat.writes(page(book, stem, sources)) for stem, book in books.items()
+        f"{stem}.ipynb": nbformat.writes(page(book, stem, sources, known_as))
+        for stem, book in books.items()
     }
     texts |= {
         path.name: path.read_text(encoding="utf-8") for path in execute.NOTEBOOKS.glob("*.md")
@@ -150,8 +153,11 @@ def prose(book: NotebookNode) -> str:
     return "\n\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
 
 
-def page(book: NotebookNode, stem: str, sources: Path) -> NotebookNode:
-    """A notebook as a page: no speaker's notes, solutions folded, figures as files."""
+def page(book: NotebookNode, stem: str, sources: Path, known_as: str = "") -> NotebookNode:
+    """A notebook as a page: no speaker's notes, solutions folded, figures as files.
+
+    ``known_as``: OWNER/NAME of the public repository, where there is one.
+    """
     kept = [c for c in book.cells if c.metadata.slideshow.slide_type != "notes"]
     book = nbformat.v4.new_notebook(metadata=book.metadata, cells=kept)
     for cell in book.cells:
@@ -163,7 +169,7 @@ def page(book: NotebookNode, stem: str, sources: Path) -> NotebookNode:
                 shown(output, sources)
     first = next(cell for cell in book.cells if cell.cell_type == "markdown")
     title, _, rest = first.source.partition("\n")
-    first.source = f"{title}\n\n{launch(stem)}\n{rest}"
+    first.source = f"{title}\n\n{launch(stem, known_as)}\n{rest}"
     return book
 
 
@@ -205,13 +211,32 @@ def figure(found: re.Match, sources: Path) -> str:
     return f'<img loading="lazy" {found[1]}src="_static/figures/{name}">'
 
 
-def launch(stem: str) -> str:
-    """The buttons below a notebook's title."""
-    return (
-        '<p class="launch">'
-        f'<a download href="notebooks/{stem}.ipynb">Download this notebook</a> '
-        f'<a href="run.html">Run it</a></p>\n'
-    )
+def launch(stem: str, repository: str) -> str:
+    """The buttons below a notebook's title; two more where the course has a public address."""
+    buttons = [
+        f'<a download href="notebooks/{stem}.ipynb">Download this notebook</a>',
+        '<a href="run.html">Run it</a>',
+    ]
+    if repository:
+        binder = f"https://mybinder.org/v2/gh/{repository}/HEAD?labpath=notebooks/{stem}.ipynb"
+        colab = "https://colab.research.google.com/github"
+        buttons += [
+            f'<a href="{binder}">Binder</a>',
+            f'<a href="{colab}/{repository}/blob/HEAD/notebooks/{stem}.ipynb">Colab</a>',
+        ]
+    return f'<p class="launch">{" ".join(buttons)}</p>\n'
+
+
+def repository() -> str:
+    """OWNER/NAME on GitHub, as pyproject.toml says it, or nothing; ValueError for what is neither.
+
+    It is ``repository`` of [tool.coursekit].
+    """
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    said = known.get("coursekit", {}).get("repository", "")
+    if said and not re.fullmatch(r"[\w.-]+/[\w.-]+", said):
+        raise ValueError(f"repository = {said!r} in pyproject.toml must be like 'OWNER/NAME'")
+    return said
 
 
 def filled(path: Path, books: dict[str, NotebookNode], report: dict) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,23 +169,29 @@ def section(
 
 
 def told(slide: Slide, chapter: str) -> list[str]:
-    """The notes of an exercise or of a question of a quiz, from what is said to wrong answers."""
+    """The notes of an exercise or of questions of a quiz, from what is said to wrong answers."""
     if found := re.fullmatch(r"ex-(\d+)-(\d+)", slide.name):
-        said = checks.find(".".join(found.groups())).wrong
         time = re.search(r"(\d+) minutes?", slide.prose)
         head = f"**Exercise · {time[1] if time else 5} min, if it is done in the room.** Let pairs "
         head += "work, and ask for an answer before the hints. What is said to wrong ones:"
-    elif (
-        (found := re.fullmatch(r"quiz-(\d+)", slide.name))
-        and chapter.isdecimal()
-        and int(chapter) != 13  # its cells hold two questions each
-    ):
-        right, said = quiz.find(f"{int(chapter)}.q{found[1]}")
-        said = [f"{'right: ' if k + 1 == right else ''}{line}" for k, line in enumerate(said)]
-        head = "**Quiz · 1 min.** A show of hands for each line; then, in their order:"
-    else:
-        return []
-    return [head + "\n\n" + "\n".join(f"- {line}" for line in said)]
+        return [listed(head, checks.find(".".join(found.groups())).wrong)]
+    asked = re.findall(r"^\*\*(\d+)\.\*\* ", slide.prose, flags=re.MULTILINE)
+    if asked and re.fullmatch(r"quiz-\d+", slide.name) and chapter.isdecimal():
+        head = f"**Quiz · {len(asked)} min.** A show of hands for each line; then, in their order:"
+        return [head, *(answers(f"{int(chapter)}.q{number}") for number in asked)]
+    return []
+
+
+def answers(tag: str) -> str:
+    """What is said to each line of a question."""
+    right, said = quiz.find(tag)
+    lines = [f"{'right: ' if k + 1 == right else ''}{line}" for k, line in enumerate(said)]
+    return listed(f"Question {tag.partition('.q')[2]}:", lines)
+
+
+def listed(head: str, lines: Iterable[str]) -> str:
+    """A line of Markdown and a list below it."""
+    return head + "\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def plain(note: str) -> str:

@@ -121,7 +121,19 @@ def stripped(book: Any, solutions: str = "none") -> dict[str, Any]:
     for cell in cells:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
-    return {"cells": cells, "metadata": book.metadata, "nbformat": 4, "nbformat_minor": 5}
+    known = book.metadata | {"language_info": language()}
+    return {"cells": cells, "metadata": known, "nbformat": 4, "nbformat_minor": 5}
+
+
+def language() -> dict[str, Any]:
+    """What this Python's kernel says of itself.
+
+    JupyterLab writes it into a notebook as soon as the kernel runs, and calls one that said
+    anything else modified: the learner would have changed a file by opening it.
+    """
+    from ipykernel.ipkernel import IPythonKernel
+
+    return dict(IPythonKernel.language_info)
 
 
 def markdown(name: str, source: str) -> dict[str, Any]:

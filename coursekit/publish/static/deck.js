@@ -5,7 +5,7 @@
   const ROOM = HEIGHT - 76; // padding of .body, and the line of progress and number
   const SIZES = [30, 28, 26, 24, 22, 20]; // px of 720; what is still too high is divided
   const LEAST = 18; // of tables and printed output: 1/40 of the height
-  const SMALLEST_FIGURE = 330;
+  const SMALLEST_FIGURE = 330; // where it does not say how small its text is
 
   const body = (section) => section.querySelector(":scope > .body");
   const figures = (section) => [...section.querySelectorAll(".figure img, .figure svg")];
@@ -31,12 +31,17 @@
     }
   }
 
+  function enough(figure) { // so high that its smallest text is LEAST; plots.show sees to it
+    const { smallest } = figure.dataset;
+    return smallest > 0 ? LEAST / smallest : SMALLEST_FIGURE;
+  }
+
   function enlarge(section) { // figures take the height that the text leaves
     const all = figures(section);
     if (!all.length) return;
     all.forEach((figure) => (figure.style.height = "0px"));
     const left = (ROOM - tall(section)) / all.length - 4;
-    all.forEach((figure) => (figure.style.height = Math.max(left, SMALLEST_FIGURE) + "px"));
+    all.forEach((figure) => (figure.style.height = Math.max(left, enough(figure)) + "px"));
   }
 
   function fitsAt(section, size) {
