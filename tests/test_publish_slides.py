@@ -34,7 +34,8 @@ MEASURE = """() => {
     }
     const size = parseFloat(getComputedStyle(section.querySelector(".body")).fontSize);
     const notes = section.querySelector(".notes");
-    for (const image of section.querySelectorAll(".figure img:not([data-smallest=""])")) {
+    for (const image of section.querySelectorAll(".figure img[data-smallest]")) {
+      if (!image.dataset.smallest) continue;
       const box = image.getBoundingClientRect(), { naturalWidth: w, naturalHeight: h } = image;
       const text = (Math.min(box.width / w, box.height / h) * h * image.dataset.smallest) / scale;
       if (text < 17.5) over.push([section.id, "text of a figure", text]);
