@@ -393,7 +393,8 @@ def told_in_the_lesson(book):
 TOLD = {}  # notebook -> functions of its text that may be an answer, and why
 
 
-def test_no_function_of_the_text_is_the_answer_to_an_exercise(notebook):
+def test_no_function_of_the_text_is_the_answer_to_an_exercise(notebook, monkeypatch):
+    monkeypatch.setattr(checks, "SECONDS", 0.5)  # a right one needs less
     assert told_in_the_lesson(notebook) == TOLD.get(notebook.path.stem[:2], [])
 
 

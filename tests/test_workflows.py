@@ -65,6 +65,22 @@ def test_every_job_ends_and_caches_nothing_but_downloads(path):
             assert step.get("with", {}).get("cache", "pip") == "pip"
 
 
+def test_the_files_obey_githubs_schema_and_one_that_does_not_is_seen(tmp_path, capsys):
+    import check_jsonschema  # here, since it takes long to load
+
+    def status(*paths):
+        words = ["--builtin-schema", "vendor.github-workflows", *map(str, paths)]
+        with pytest.raises(SystemExit) as end:
+            check_jsonschema.main(words)
+        return end.value.code
+
+    assert status(*FILES) == 0
+    bad = tmp_path / "bad.yml"
+    bad.write_text(FILES[0].read_text(encoding="utf-8").replace("steps:", "stops:"), "utf-8")
+    assert status(bad) == 1
+    assert "stops" in capsys.readouterr().out
+
+
 def test_the_lines_for_somebody_else_s_project_name_notebooks_that_exist():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
