@@ -1,4 +1,4 @@
-"""What many learners say together: a middle, its interval, a difference, an equivalence.
+"""What many learners say together: a middle, its interval, a difference.
 
 ``n`` is the number of independent values (learners, seeds). All intervals are percentile bootstrap
 intervals (Efron & Tibshirani 1993, ch. 13) by ``scipy.stats.bootstrap``; each takes a seed.
@@ -30,15 +30,6 @@ class Interval(NamedTuple):
 class Difference(NamedTuple):
     """``difference`` = statistic(a) − statistic(b), with its interval."""
 
-    difference: float
-    low: float
-    high: float
-
-
-class Equivalence(NamedTuple):
-    """``equivalent``: the whole interval of the difference lies strictly within ±margin."""
-
-    equivalent: bool
     difference: float
     low: float
     high: float
@@ -127,27 +118,6 @@ def paired_difference(
         )
     low, high = bootstrap((a, b), partial(gap, statistic), seed, level, resamples)
     return Difference(float(gap(statistic, a, b)), float(low), float(high))
-
-
-def equivalent(
-    a: Array,
-    b: Array,
-    margin: float,
-    seed: int,
-    statistic: Statistic = interquartile_mean,
-    level: float = 0.90,
-    resamples: int = 2000,
-) -> Equivalence:
-    """Two one-sided tests: is |statistic(a) − statistic(b)| below ``margin``, beyond doubt?
-
-    Yes where the ``level`` interval of the paired difference lies within (−margin, margin). Each of
-    the two tests then has α = (1 − level)/2: the usual .05 needs the interval at .90, not at .95.
-    "Not equivalent" is no proof of a difference. ValueError: margin ≤ 0, and as above.
-    Schuirmann 1987.
-    """
-    guards.above_zero("margin", margin)
-    found = paired_difference(a, b, seed, statistic, level, resamples)
-    return Equivalence(bool(-margin < found.low and found.high < margin), *found)
 
 
 def gap(statistic: Statistic, a: Array, b: Array, axis: int = -1) -> Array:

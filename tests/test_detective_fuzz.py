@@ -225,11 +225,6 @@ def less_mean(r, m, g):
     return G - G.sum() / m.sum()
 
 
-def less_mean_of_time(r, m, g):
-    G = losses.reward_to_go(r, g) * m
-    return G - G.sum(0) / m.sum(0).clamp(min=1)
-
-
 def less_others(r, m, g):
     return losses.reward_to_go(r, g) - leave_one_out(r, m, g, 0)
 

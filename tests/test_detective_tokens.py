@@ -932,8 +932,6 @@ def test_a_signature_of_tokens_is_told_from_one_of_steps():
 
 # --- Advantages.
 
-ONE = {"none": 1, "own_mean": 0.75, "leave_one_out": 1}
-
 
 def standardised(rewards, num_generations, ddof=1, eps=1e-4, inside=False):
     grouped = rewards.view(-1, num_generations)

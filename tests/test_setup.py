@@ -508,14 +508,14 @@ def test_test_hands_all_arguments_to_pytest_in_their_order(ready):
     assert "not slow" not in ready[0]
 
 
-DOCUMENTS = ["--ignore=tests/test_documents.py", "--ignore=tests/test_page_of_answers.py"]
+APART = [f"--ignore=tests/test_{name}.py" for name in entry.APART.split()]
 
 
 @pytest.mark.parametrize(
     ("words", "given"),
     [
-        (["--fast"], ["tests", *DOCUMENTS]),
-        (["-x", "--fast"], ["tests", *DOCUMENTS, "-x"]),
+        (["--fast"], ["tests", *APART]),
+        (["-x", "--fast"], ["tests", *APART, "-x"]),
         (["--fast", "tests/test_mdp.py", "-x"], ["tests/test_mdp.py", "-x"]),
     ],
 )
@@ -523,7 +523,7 @@ def test_fast_leaves_out_the_notebooks_and_what_is_slow(words, given, ready):
     assert entry.main(["test", *words]) == 0
     (found,) = ready
     assert found[8:] == ["-m", "not slow", *given]
-    assert all((ROOT / word.split("=")[1]).exists() for word in DOCUMENTS)
+    assert all((ROOT / word.split("=")[1]).exists() for word in APART)
 
 
 @pytest.mark.parametrize(

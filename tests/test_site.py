@@ -214,7 +214,6 @@ def test_after_a_build_that_was_stopped_or_has_faults_all_is_made_again(tmp_path
 
 # --- The whole site, built from the stored outputs.
 
-FETCHED = re.compile(r'<(?:script|img|iframe|link)\b[^>]*(?:src|href)="(https?:[^"]*)"')
 ADDRESS = re.compile(r'\s(?:href|src)="([^"]*)"')
 
 

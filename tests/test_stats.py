@@ -139,36 +139,6 @@ def test_pairing_finds_a_difference_that_the_seeds_would_hide():
     assert shuffled.low < 0 < shuffled.high
 
 
-# Equivalence
-
-
-def test_arms_are_equivalent_where_the_whole_interval_lies_within_the_margin():
-    a, b = pairs()
-    yes, no = (stats.equivalent(a, b, margin, 0, np.mean) for margin in (0.5, 0.3))
-    assert yes.equivalent is True
-    assert no.equivalent is False
-    assert yes[1:] == no[1:] == stats.paired_difference(a, b, 0, np.mean, 0.90)
-    assert not stats.equivalent(b, a, 0.3, 0, np.mean).equivalent  # the other side
-
-
-def test_identical_arms_are_equivalent_and_few_noisy_ones_are_not_however_alike():
-    assert stats.equivalent(EIGHT, EIGHT, 1e-9, 0) == (True, 0, 0, 0)
-    noise = np.random.default_rng(2).normal(size=(2, 6))
-    found = stats.equivalent(*noise, 0.3, 0)
-    assert not found.equivalent  # a test of difference would find none, and would prove nothing
-    assert found.low < 0 < found.high
-
-
-def test_two_arms_a_margin_apart_are_called_equivalent_one_time_in_twenty():
-    rng = np.random.default_rng(3)
-    draws = rng.normal(size=(300, 30))
-    found = [stats.equivalent(1 + x, np.zeros(30), 1.0, 0, np.mean, resamples=199) for x in draws]
-    wrong = np.mean([one.equivalent for one in found])
-    assert abs(wrong - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 300)
-    by_point = np.mean([abs(one.difference) < 1 for one in found])  # the mutant: no interval
-    assert by_point > 0.3
-
-
 # Bad input
 
 
@@ -179,7 +149,6 @@ def test_two_arms_a_margin_apart_are_called_equivalent_one_time_in_twenty():
         lambda x: stats.bootstrap_interval(x, 0),
         lambda x: stats.paired_difference(x, EIGHT, 0),
         lambda x: stats.paired_difference(EIGHT, x, 0),
-        lambda x: stats.equivalent(x, EIGHT, 1, 0),
     ],
 )
 @pytest.mark.parametrize(
@@ -211,7 +180,6 @@ def test_a_level_outside_0_and_1_is_refused(level):
     for call in (
         lambda: stats.bootstrap_interval(EIGHT, 0, level=level),
         lambda: stats.paired_difference(EIGHT, EIGHT, 0, level=level),
-        lambda: stats.equivalent(EIGHT, EIGHT, 1, 0, level=level),
     ):
         with pytest.raises(ValueError, match=rf"level {level} is outside \(0, 1\)"):
             call()
@@ -239,18 +207,6 @@ def test_a_number_of_resamples_that_is_none_is_refused(resamples):
 def test_a_statistic_that_is_no_function_is_refused(statistic):
     with pytest.raises(ValueError, match=f"statistic {statistic!r} must be a function"):
         stats.bootstrap_interval(EIGHT, 0, statistic)
-
-
-@pytest.mark.parametrize("margin", ["1", None, True])
-def test_a_margin_that_is_no_number_is_refused(margin):
-    with pytest.raises(ValueError, match=f"margin {margin!r} must be a number"):
-        stats.equivalent(EIGHT, EIGHT, margin, 0)
-
-
-@pytest.mark.parametrize("margin", [0, -1, float("nan"), float("inf")])
-def test_a_margin_that_is_not_above_0_is_refused(margin):
-    with pytest.raises(ValueError, match=f"margin {margin} must be above 0"):
-        stats.equivalent(EIGHT, EIGHT, margin, 0)
 
 
 def test_arms_of_unequal_length_are_refused_with_both_shapes():

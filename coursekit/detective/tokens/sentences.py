@@ -19,7 +19,6 @@ RIGHT = DIRECTION | {
     *("scaled", "dual_clip", "detached", "zero_outside", "soft_gate"),
     *("sequence_ratio", "answer_ratio"),
 }
-NEVER = "its prompt and its padding have no gradient"
 
 TOKENS: dict[str, tuple[str, str]] = {
     "sum": (
