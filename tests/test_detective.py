@@ -205,6 +205,7 @@ def test_each_normalisation_is_named(reduction):
     assert ("equal to the sum" in str(finding)) == (reduction == "sum")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", bugs.BUGS)
 def test_each_bug_is_named(bug):
     finding = detective.audit(bugs.BUGS[bug])
@@ -325,6 +326,7 @@ def test_what_is_not_in_the_list_is_admitted(name):
     assert ", its weights [" in str(finding)
 
 
+@pytest.mark.slow
 def test_the_corner_in_which_a_loss_departs_is_shown():
     text = str(detective.audit(UNKNOWN["long_episodes"]))
     total = len(BOOK.cases)
@@ -410,6 +412,7 @@ OVER_EPISODES = {
 }
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_between_episodes_at_gamma_1_alone_shows_too():
     finding = detective.audit(summed(by_the_others_sign))
     assert finding.names == ("rescaled_per_episode",)
@@ -635,6 +638,7 @@ def test_a_coroutine_is_refused_at_once(recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.slow
 def test_what_to_do_after_an_error_can_be_done_and_fits_the_function():
     logp, rewards, mask, gamma = detective.example(3)
     assert losses.reinforce(logp, rewards, mask, gamma).requires_grad
@@ -687,6 +691,7 @@ def test_a_loss_without_a_name_is_described():
     assert set(said(squared)) <= set(detective.audit(squared).evidence)
 
 
+@pytest.mark.slow
 def test_the_nearest_name_is_printed_where_it_is_near_and_the_weights_beside_the_sums():
     text = str(detective.audit(UNKNOWN["squares_and_more"]))
     assert "nearest known" not in text
@@ -1010,6 +1015,7 @@ UPDATES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fn", "names"), UPDATES, ids=[str(k) for k in range(len(UPDATES))])
 def test_each_update_is_named(fn, names):
     finding = detective.audit_update(fn)

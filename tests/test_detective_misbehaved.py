@@ -186,6 +186,7 @@ EVERY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "how"), EVERY)
 def test_whatever_a_function_does_the_audit_says_what(place, how):
     with warnings.catch_warnings():
@@ -225,6 +226,7 @@ def unknown_and_nan_alone(logp, rewards, mask, gamma):
     return -(logp * A * mask).sum(1).mean()
 
 
+@pytest.mark.slow
 def test_a_loss_without_a_name_may_be_without_a_number_too():
     assert detective.audit(unknown_and_nan_alone).names == ("unknown",)
     ragged = detective.audit(lambda p, r, m, g: loss(p, r, m, g) / (len(p) > 2))

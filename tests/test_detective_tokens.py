@@ -440,6 +440,7 @@ def false_names(seeds):
 
 # 2601 and 2699: where one answer of each batch began at the first place, its padding, counted too,
 # reached from there to the end, so that the longest row was the width.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seeds", [[*range(12), 2601, 2699], pytest.param(range(12, 60), marks=slow)]
 )

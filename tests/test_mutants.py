@@ -615,6 +615,7 @@ BESIDE = [  # the wrong setting, what it is called, the right one, what that is 
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wrong", "name", "right", "other", "of"), BESIDE, ids=lambda x: str(x))
 def test_the_detective_tells_what_ones_own_batch_does_not_show(wrong, name, right, other, of):
     assert name in detective.audit(beside(of, **wrong)).names
