@@ -250,7 +250,7 @@ def _of_a_value(exercise: Exercise, answer: Any) -> str:
         return f"not yet: {reprlib.repr(answer)} is right, but it is text: remove the quotes"
     if _same(answer, right):
         return "correct"
-    if _same(answer, [right]) or _same(answer, [[right]]):
+    if _repeats(answer, right):
         return "not yet: the number is right; give it alone, not in a list or an array"
     for message, wrong in known(exercise):
         if _same(answer, wrong):
@@ -259,6 +259,15 @@ def _of_a_value(exercise: Exercise, answer: Any) -> str:
         return f"not yet: {_show(answer, 12)} is right so far, but not exact: give the formula"
     digits = 4 if _show(answer) != _show(right) else 12
     return f"not yet: {_kind(answer) or _show(answer, digits)} is not it; the hints help"
+
+
+def _repeats(answer: Any, right: Any) -> bool:
+    """Whether it is a list or an array with the right number alone in it, once or more."""
+    try:
+        given = _plain(answer)
+        return given.ndim > 0 and given.size > 0 and all(_same(x, right) for x in given.flat)
+    except Exception:  # a learner may give anything
+        return False
 
 
 def _meant(answer: Any) -> Any:

@@ -581,10 +581,11 @@ def test_a_value_that_looks_right_is_told_what_it_lacks(right):
     told = f"{rounded} is right so far, but not exact: give the formula"
     assert told in verdict(exercise, rounded)
     assert verdict(exercise, right * 1.01).endswith("is not it; the hints help")
-    for wrapped in ([right], np.array([[right]]), torch.tensor([right], dtype=torch.float64)):
+    tensor = torch.tensor([right], dtype=torch.float64)
+    for wrapped in ([right], (right, right), np.array([[right]]), tensor):
         assert "the number is right; give it alone" in verdict(exercise, wrapped)
     assert "is not it" in verdict(exercise, [2 * right])
-    assert "is not it" in verdict(exercise, [right, right])
+    assert "is not it" in verdict(exercise, [right, right + 1])
 
 
 def test_numbers_that_look_alike_are_shown_with_more_digits():

@@ -73,9 +73,20 @@ def some_sample(rng):
     return draws.numbers(rng, N), draws.numbers(rng, D, N) + 0.25
 
 
+def of_the_variance(R, Z):
+    off = Z - Z.mean(-1, keepdims=True)
+    return (R * Z * off).sum() / (off**2).sum()
+
+
 def of_others(G, mask):
     G = G * mask
     return (G.sum(0) - G) * mask / np.maximum(mask.sum(0) - 1, 1)
+
+
+def running_elsewhere(G, mask):
+    """The average of the others at every step of the rectangle, in the padding as well."""
+    number = mask.sum(0) - mask
+    return np.where(number, (G * mask).sum(0) - G * mask, 0) / np.maximum(number, 1)
 
 
 def of_all(G, mask):
@@ -134,6 +145,9 @@ EXERCISES = {
                 lambda R, Z: R.mean()
             ),
             "the weight is ‖Z‖², not ‖Z‖": unsquared,
+            "that makes the variance within the sample smallest; the mean square is asked for": (
+                of_the_variance
+            ),
             "divide by the sum of the weights, not by the number of episodes": (
                 lambda R, Z: (R * (Z**2).sum(0)).mean()
             ),
@@ -172,7 +186,7 @@ EXERCISES = {
         draw=draws.batch,
         wrong={
             "that is the function as it stands: it divides by B − 1 at every step": by_batch,
-            "padding gets a value, too; set it to 0": padded,
+            "padding gets a value, too; set it to 0": [padded, running_elsewhere],
             "what stands in the padding is added to the sum: set it to 0 first": padding_counts,
             "your own return is in that average": of_all,
             "that is the weight minus the baseline; return the baseline": (
