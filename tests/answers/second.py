@@ -327,6 +327,9 @@ ANSWERS = {
             "R comes in once": lambda R, Z: (
                 np.sum(R**2 * (Z**2).sum(0)) / np.sum(R * (Z**2).sum(0))
             ),
+            "mean square is asked for": lambda R, Z: (
+                sum(np.cov(R * z, z, ddof=0)[0, 1] for z in Z) / Z.var(axis=1).sum()
+            ),
             "~ first axis only": lambda R, Z: np.average(R, weights=Z[0] ** 2 + 1e-12),
             "~ not squared": lambda R, Z: sum(R * Z.sum(0)) / sum(Z.sum(0)),
             "~ median": lambda R, Z: np.median(R),
