@@ -158,6 +158,14 @@ EXERCISES = {
             "one-sided: step back as well, and the error shrinks with the square of eps": (
                 lambda f, x, u, eps: (f(x + eps * u) - f(x)) / eps
             ),
+            "u is taken as it is given: do not divide by its length": [
+                lambda f, x, u, eps: (
+                    (f(x + eps * u) - f(x - eps * u)) / (2 * eps * np.linalg.norm(u))
+                ),
+                lambda f, x, u, eps: (
+                    (f(x + eps * u / (u @ u) ** 0.5) - f(x - eps * u / (u @ u) ** 0.5)) / (2 * eps)
+                ),
+            ],
             "the two points are 2 eps apart": (
                 lambda f, x, u, eps: (f(x + eps * u) - f(x - eps * u)) / eps
             ),

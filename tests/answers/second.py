@@ -221,6 +221,9 @@ ANSWERS = {
             "~ u is made short": lambda f, x, u, eps: (
                 (f(x + eps * u / (np.linalg.norm(u) or 1)) - f(x - eps * u)) / 2 / eps
             ),
+            "do not divide by its length": lambda f, x, u, eps: (
+                (f(x + eps * u) - f(x - eps * u)) / 2 / eps / sum(u**2) ** 0.5
+            ),
             "~ along all axes": lambda f, x, u, eps: (f(x + eps) - f(x - eps)) / (2 * eps),
             "~ looks back": lambda f, x, u, eps: (f(x) - f(x - eps * u)) / eps,
             "~ another eps": lambda f, x, u, eps: (f(x + u) - f(x - u)) / 2,
