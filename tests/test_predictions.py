@@ -248,10 +248,17 @@ def numbers(text):
 def worked_out(book):
     """Derivations, conclusions and numbers of the run that a reader meets before that run.
 
-    The run is the first cell below that prints more than that an equation holds. Above it, folded
-    text apart, no equation is displayed, no conclusion stands (a cell ``c-…``), and no text holds
-    a number with a decimal point that the run prints.
+    The run is the first cell below that prints more than that an equation holds; where the
+    prediction is written down, the last such cell above the line that compares. Above the run,
+    folded text apart, no equation is displayed, no conclusion stands (a cell ``c-…``), and no text
+    holds a number with a decimal point that the run prints.
     """
+    kept = {cell.id: k for k, cell in enumerate(book.cells)}
+    judged = {  # id of the first cell below a written prediction -> place of its comparison
+        book.cells[k + 1].id: kept["compare-" + name.removeprefix("guess-")]
+        for name, k in kept.items()
+        if name.startswith("guess-") and "compare-" + name.removeprefix("guess-") in kept
+    }
     cells = [
         cell
         for cell in book.cells
@@ -272,6 +279,10 @@ def worked_out(book):
         end = next((j for j in range(i + 1, len(cells)) if text[j].startswith("## ")), len(cells))
         run = next((j for j in range(i + 1, end) if told(cells[j]).strip()), None)
         run = run or next((j for j in range(i + 1, end) if cells[j].get("outputs")), end - 1)
+        written = [judged[c.id] for c in book.cells[kept[cells[i].id] :][:4] if c.id in judged]
+        if written:
+            inside = [j for j in range(i + 1, end) if kept[cells[j].id] < written[0]]
+            run = max((j for j in inside if told(cells[j]).strip()), default=run)
         if "$$" in re.split(ASKED, asked)[-1]:
             bad.append(f"{cells[i].id}: an equation after its question")
         for j in range(i + 1, run):
@@ -310,6 +321,13 @@ def test_a_derivation_a_conclusion_and_a_number_before_the_run_are_seen():
     assert says(ask, sentence, run) == ["c1 has a number of the run"]
     assert says(ask, ("-", "Half of it, 0.5."), run) == []
     assert says(ask, ("-", "It walks."), run, conclusion=1) == ["c-walk concludes before the run"]
+    late = shown(ask, ("skip", "guess = None"), ("-", "run(1)"), equation, run, ("skip", "compare"))
+    late.cells[1].id, late.cells[5].id = "guess-it", "compare-it"
+    for cell in (late.cells[1], late.cells[5]):
+        cell.metadata["tags"] = ["prediction"]
+    assert worked_out(late) == ["c0: c3 derives before the run"]
+    late.cells.append(late.cells.pop(3))
+    assert worked_out(late) == []
     holds = ("-", "run(✓ equation 1.1: both sides agree to 1e-12)")
     assert says(ask, holds, equation, run) == ["c2 derives before the run"]
     assert says(ask, holds, ("slide", "## 2. Next"), equation) == []
