@@ -9,18 +9,23 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterator
+import itertools
+import re
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML, display
+from IPython.display import display
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.quiver import Quiver
 from matplotlib.text import Text
+from PIL import Image, PngImagePlugin
 
 from coursekit import guards
 
@@ -33,7 +38,7 @@ COLOURS = {
     "sky": "#56B4E9",
     "black": "#000000",
 }
-_DASHES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), "-")
+_DASHES = ("-", "--", ":", "-.", (0, (4, 2, 1, 2, 1, 2)), (0, (1, 3)), "-")
 LINES = dict(zip(COLOURS.values(), _DASHES, strict=True))
 LOOKS = {  # a reduction looks the same in every notebook: colour, mark, line
     "sum": ("blue", "o", "-"),
@@ -42,8 +47,13 @@ LOOKS = {  # a reduction looks the same in every notebook: colour, mark, line
     "typical": ("pink", "D", "-."),
 }
 DPI = 144
-SLIDE = 16 / 9
-SMALLEST = 1 / 40  # of the height of a slide that the figure fills
+SLIDE = 1168, 540  # pixels that a slide of 1280 × 720 has for a figure below its heading
+SMALLEST = 720 / 40  # of these pixels: text that can be read in the last row
+EYES = {  # linear RGB as others see it: grey print, and Viénot, Brettel and Mollon (1999)
+    "grey": [[0.2126, 0.7152, 0.0722]] * 3,
+    "protan": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
+    "deutan": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
+}
 
 
 def style() -> None:
@@ -75,26 +85,48 @@ def rounded(values: np.ndarray | float, digits: int = 4) -> np.ndarray | float:
 
 
 def show(fig: Figure, *, alt: str) -> None:
-    """Display a figure as an HTML image with alt text, and close it.
+    """Display a figure with alt text, as an HTML image and as a bare one, and close it.
 
-    HTML, because alt text in output metadata reaches no reader in JupyterLab or nbconvert. The
-    alt text is what the notebook tests compare, so build it from the numbers that are drawn.
-    ValueError for an alt text of fewer than five words.
+    HTML, because alt text in output metadata reaches no reader in JupyterLab or nbconvert: these,
+    VS Code and nbviewer show it. GitLab prefers a bare image (its notebook/cells/output/index.vue),
+    GitHub cleans HTML before it shows it (github.com/jupyter/nbdime/issues/638), others drop it:
+    they have image/png. In a palette both together are smaller than one in full colour.
+
+    The alt text is what the notebook tests compare, so build it from the numbers that are drawn.
+    Names of the code in legends and titles are shown as words. ValueError for an alt text that is
+    no sentence of five words, for arms that only colour tells apart, for a reduction without its
+    look, for other names of the code, and for text that nobody could read on a slide.
     """
     guards.instance("fig", fig, Figure, "the first that plt.subplots() gives")
     if not isinstance(alt, str) or len(alt.split()) < 5:
         raise ValueError(f"alt text {alt!r} is too short; say what the figure shows, with numbers")
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    if not alt.endswith(".") or re.search(r"[\[{] ?[-'\d\[]|_", alt):
+        raise ValueError(f"alt text {alt!r} is no sentence; see plots.words")
+    _name_in_words(fig)
+    if faults := [*alike(fig), *out_of_look(fig), *in_code(fig), *too_small(fig)]:
+        raise ValueError("; ".join(faults))
+    data = base64.b64encode(_png(fig)).decode("ascii")
     plt.close(fig)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
     width = int(fig.get_size_inches()[0] * 100)
-    display(
-        HTML(
-            f'<img alt="{html.escape(alt, quote=True)}" width="{width}" '
-            f'style="max-width:100%" src="data:image/png;base64,{data}">'
-        )
+    shown = (
+        f'<img alt="{html.escape(alt, quote=True)}" width="{width}" '
+        f'style="max-width:100%" src="data:image/png;base64,{data}">'
     )
+    plain = {"image/png": {"alt": alt, "width": width}}
+    display({"text/html": shown, "image/png": data}, metadata=plain, raw=True)
+
+
+def _png(fig: Figure) -> bytes:
+    """The picture in 256 colours; it says how much of its height the smallest text takes."""
+    buffer, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    share = min(map(Text.get_fontsize, _texts(fig)), default=0) / (72 * fig.get_size_inches()[1])
+    kept = PngImagePlugin.PngInfo()
+    kept.add_text("Smallest text", f"{share:.4f}")  # a deck makes the picture large enough
+    picture = Image.open(buffer).convert("RGB")
+    picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(small, format="png", optimize=True, pnginfo=kept)
+    return small.getvalue()
 
 
 def words(value: Any) -> str:
@@ -127,23 +159,38 @@ def look(name: str, **more: Any) -> dict[str, Any]:
     return shown | more
 
 
-def _arms(fig: Figure) -> Iterator[tuple[str, Artist]]:
-    """(label, what draws it) for everything in a figure that a legend would name, by axes."""
-    for ax in fig.axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            yield label, handle[0] if isinstance(handle, tuple) else handle
+def _arms(ax: Axes) -> dict[str, Artist]:
+    """Label -> what draws it, for everything in axes that a legend would name."""
+    handles, labels = ax.get_legend_handles_labels()
+    first = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
+    return dict(zip(labels, first, strict=True))
+
+
+def _texts(fig: Figure) -> list[Text]:
+    """All text that a figure shows."""
+    fig.draw_without_rendering()  # only then ticks have labels
+    return [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+def _name_in_words(fig: Figure) -> None:
+    """Legends, titles and labels of axes: "episode_mean" becomes "episode mean"."""
+    legends = [text for legend in fig.findobj(Legend) for text in legend.get_texts()]
+    titles = [text for ax in fig.axes for text in (ax.title, ax.xaxis.label, ax.yaxis.label)]
+    for text in legends + titles:
+        if "$" not in text.get_text():
+            text.set_text(words(text.get_text()))
 
 
 def alike(fig: Figure) -> list[str]:
-    """Arms on the same axes that grey print or a colour-blind reader could not tell apart."""
+    """Arms on the same axes that only colour tells apart.
+
+    Those of one shape, and those whose entries in the legend look the same to one of EYES.
+    """
     faults = []
     for ax in fig.axes:
-        seen: dict[Any, str] = {}
-        handles, labels = ax.get_legend_handles_labels()
-        for handle, label in zip(handles, labels, strict=True):
-            artist = handle[0] if isinstance(handle, tuple) else handle
-            other = seen.setdefault(_shape(artist), label)
-            if other != label:
+        drawn = {label: (_shape(arm), _ink(arm)) for label, arm in _arms(ax).items()}
+        for (other, a), (label, b) in itertools.combinations(drawn.items(), 2):
+            if a[0] == b[0] or unlike(a[1], b[1]) < 20:
                 faults.append(f"only colour tells {label!r} from {other!r}; give it a line or mark")
     return faults
 
@@ -158,10 +205,37 @@ def _shape(artist: Artist) -> tuple:
     return type(artist).__name__, hatch, width
 
 
+def _ink(arm: Artist) -> np.ndarray:
+    """How dark each point of an arm's entry in a legend is for each of EYES, (E, height, width).
+
+    Arrows are drawn here as wide as they are, since a legend does not do it.
+    """
+    if isinstance(arm, Quiver):
+        arm = Line2D([], [], color=arm.get_facecolor()[0], linewidth=1000 * arm.width)
+    fig = Figure(figsize=(0.8, 0.4), dpi=DPI)
+    fig.legend([arm], [""], loc="center", handlelength=5, frameon=False)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    rgb = np.asarray(canvas.buffer_rgba())[..., :3] / 255
+    return np.stack([1 - seen_by(rgb, eye).mean(-1) for eye in EYES])
+
+
+def seen_by(rgb: np.ndarray, eye: str) -> np.ndarray:
+    """Colours from 0 to 1, (…, 3), as one of EYES sees them; the curves are those of sRGB."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.transpose(EYES[eye]), 0, 1)
+    return np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+
+
+def unlike(a: np.ndarray, b: np.ndarray) -> int:
+    """At how many points two inks are clearly unlike, for the eye that sees the fewest of them."""
+    return int((np.abs(a - b) > 0.3).sum((1, 2)).min())
+
+
 def out_of_look(fig: Figure) -> list[str]:
     """Lines that are labelled as a reduction and do not have its colour, line or mark."""
     faults = []
-    for label, artist in _arms(fig):
+    for label, artist in ((label, arm) for ax in fig.axes for label, arm in _arms(ax).items()):
         name = label.partition(":")[0].replace(" ", "_")
         if name in LOOKS and isinstance(artist, Line2D):
             wanted = look(name)
@@ -174,12 +248,17 @@ def out_of_look(fig: Figure) -> list[str]:
     return faults
 
 
+def in_code(fig: Figure) -> list[str]:
+    """Text that shows a name of the code, apart from formulas."""
+    named = {t.get_text() for t in _texts(fig) if re.search(r"\w_\w", t.get_text())}
+    return [f"{text!r} is code; plots.words says it" for text in sorted(named) if "$" not in text]
+
+
 def too_small(fig: Figure) -> list[str]:
-    """Text smaller than 1/40 of the height of a slide that the figure fills."""
+    """Text below SMALLEST where the figure is as large as a slide can show it."""
     width, height = fig.get_size_inches()
-    least = 72 * SMALLEST * max(height, width / SLIDE)
-    texts = [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    small = {text.get_text().strip(): text.get_fontsize() for text in texts}
+    least = 72 * SMALLEST / min(SLIDE[0] / width, SLIDE[1] / height)
+    small = {text.get_text().strip(): text.get_fontsize() for text in _texts(fig)}
     return [
         f"{text!r} has {size:g} points; on a slide {least:.1f} can be read"
         for text, size in small.items()
@@ -229,7 +308,7 @@ def cartpole_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
         ax.plot([x, x + np.sin(angle)], [0, np.cos(angle)], color=COLOURS["amber"], linewidth=5)
         ax.set(xlim=(x - 0.8, x + 0.8), ylim=(-0.35, 1.1), aspect="equal", xticks=[], yticks=[])
         ax.spines["left"].set_visible(False)
-        ax.set_title(f"t = {t}", fontsize=9)
+        ax.set_title(f"t = {t}", fontsize=10)
 
 
 def _frames(axes: np.ndarray, obs: np.ndarray, times: list[int], width: int) -> list[tuple]:
@@ -272,7 +351,7 @@ def pendulum_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
         ax.plot(0, 0, "o", color=COLOURS["black"], markersize=4)
         ax.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal", xticks=[], yticks=[])
         ax.spines[["left", "bottom"]].set_visible(False)
-        ax.set_title(f"t = {t}", fontsize=9)
+        ax.set_title(f"t = {t}", fontsize=10)
 
 
 def car_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
@@ -291,7 +370,7 @@ def car_strip(axes: np.ndarray, obs: np.ndarray, times: list[int]) -> None:
         ax.annotate("", end, (position, height), arrowprops={"arrowstyle": "->", "linewidth": 1.5})
         ax.set(xlim=(-1.3, 0.75), ylim=(-1.2, 1.7), xticks=[], yticks=[])
         ax.spines[["left", "bottom"]].set_visible(False)
-        ax.set_title(f"t = {t}", fontsize=9)
+        ax.set_title(f"t = {t}", fontsize=10)
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:

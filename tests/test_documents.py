@@ -248,7 +248,8 @@ def test_pictures_have_alt_text_with_numbers(notebook):
 
 def test_no_picture_is_shown_without_alt_text(notebook):
     for cell in code(notebook):
-        assert not [o for o in cell.outputs if "image/png" in o.get("data", {})], cell.id
+        bare = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+        assert all("alt=" in o.data.get("text/html", "") for o in bare), cell.id
 
 
 def test_what_nbval_does_not_compare_is_followed_by_a_claim(notebook):

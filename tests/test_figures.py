@@ -1,6 +1,8 @@
 """Figures that everybody can read: in grey print, colour-blind, on a slide, by a screen reader.
 
-What breaks these rules is found in the figure itself, before it is a picture.
+``plots.show`` draws the arms of each figure as grey print and colour-blind readers see them, and
+refuses a figure in which two look alike: no notebook can be run with one. Here the refusals are
+seen to work, and the stored pictures are looked at.
 """
 
 import base64
@@ -12,23 +14,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import reading
+from PIL import Image
 
 from coursekit import plots
 
 IMAGE = re.compile(r'<img alt="([^"]*)" width="(\d+)".*?base64,([\w+/=]+)', flags=re.DOTALL)
-# Linear RGB as somebody without red, green or blue cones sees it (Viénot, Brettel and Mollon 1999).
-BLIND = {
-    "protan": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
-    "deutan": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
-    "grey": [[0.2126, 0.7152, 0.0722]] * 3,
-}
 
 
 @pytest.fixture
 def ax():
-    fig, ax = plt.subplots()
-    yield ax
-    plt.close(fig)
+    with plt.rc_context(), np.printoptions():
+        plots.style()
+        fig, ax = plt.subplots()
+        yield ax
+        plt.close(fig)
 
 
 def figures(path):
@@ -36,6 +35,29 @@ def figures(path):
         for output in cell.get("outputs", []):
             for alt, width, data in IMAGE.findall(output.get("data", {}).get("text/html", "")):
                 yield cell.id, html.unescape(alt), int(width), data
+
+
+def no_sentence(alt):
+    """What a screen reader would read out as code."""
+    return bool(re.search(r"[\[{] ?[-'\d\[]|_|'\w+':", alt)) or not alt.endswith(".")
+
+
+@pytest.mark.parametrize("path", reading.PATHS, ids=lambda path: path.stem)
+def test_each_alt_text_reads_as_a_sentence(path):
+    found = list(figures(path))
+    assert len(found) >= 3
+    assert [(cell, alt) for cell, alt, *_ in found if no_sentence(alt)] == []
+
+
+@pytest.mark.parametrize(
+    "alt",
+    ["Three rates at p: {'sum': [1.0, 2.0]}.", "It ends at 3", "Of the arms episode_mean is 2."],
+)
+def test_an_alt_text_that_is_code_is_seen_and_refused(ax, alt):
+    assert no_sentence(alt)
+    ax.plot([1, 2])
+    with pytest.raises(ValueError, match=r"sentence|too short"):
+        plots.show(ax.figure, alt=alt)
 
 
 @pytest.mark.parametrize(
@@ -59,40 +81,41 @@ def test_values_become_part_of_a_sentence(value, said):
 # --- Not by colour alone.
 
 
-def seen_by(rgb, matrix):
-    """sRGB colours in 0 … 1, (…, 3), as another eye or a grey printer gives them."""
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.transpose(matrix), 0, 1)
-    return np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
-
-
-def ink(style, eye):
-    """How dark each point of a picture with one arm is through other eyes, (height, width)."""
-    fig, ax = plt.subplots(figsize=(4, 1))
-    ax.plot(np.zeros(6), **style)
-    ax.axis("off")
-    fig.canvas.draw()
-    rgb = np.asarray(fig.canvas.buffer_rgba())[..., :3] / 255
+def drawn(**style):
+    """How dark an arm's entry in the legend is for each of EYES."""
+    fig, ax = plt.subplots()
+    (line,) = ax.plot([1, 2], **style)
     plt.close(fig)
-    return 1 - seen_by(rgb, BLIND[eye]).mean(-1)
-
-
-def unlike(a, b):
-    """From 0, the same picture, to 1, no ink in common."""
-    return np.abs(a - b).sum() / (a + b).sum()
+    return plots._ink(line)
 
 
 @pytest.mark.parametrize("part", [{"marker": None}, {"linestyle": "None"}], ids=["lines", "marks"])
-@pytest.mark.parametrize("eye", BLIND)
-def test_two_reductions_leave_unlike_ink_in_grey_and_for_colour_blind_eyes(eye, part):
-    drawn = [ink(plots.look(name, markersize=9, **part), eye) for name in plots.LOOKS]
-    pairs = [unlike(a, b) for i, a in enumerate(drawn) for b in drawn[:i]]
-    assert min(pairs) > 0.15
+def test_two_reductions_leave_unlike_ink_in_grey_and_for_colour_blind_eyes(part):
+    arms = [drawn(**plots.look(name, **part)) for name in plots.LOOKS]
+    assert min(plots.unlike(a, b) for i, a in enumerate(arms) for b in arms[:i]) > 20
 
 
 def test_in_grey_the_same_lines_in_blue_and_orange_are_nearly_alike():
-    blue, orange = ({"color": plots.COLOURS[colour]} for colour in ("blue", "orange"))
-    assert unlike(ink(blue, "grey"), ink(orange, "grey")) < 0.1
+    blue, orange = (drawn(color=plots.COLOURS[colour]) for colour in ("blue", "orange"))
+    assert plots.unlike(blue, orange) == 0
+    assert plots.unlike(drawn(color="black"), drawn(color="0.6")) > 100  # by how dark they are
+
+
+def test_what_others_see_of_a_colour():
+    red, green = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
+    assert np.ptp(plots.seen_by(red, "grey")) < 1e-12  # grey has no hue
+    assert plots.seen_by(green, "grey")[0] > plots.seen_by(red, "grey")[0]
+    for eye in ("protan", "deutan"):  # red and green differ by how light they are, not by hue
+        assert np.isclose(*plots.seen_by(red, eye)[:2])
+        assert np.isclose(*plots.seen_by(green, eye)[:2])
+    assert np.allclose([plots.seen_by(np.ones(3), eye) for eye in plots.EYES], 1, atol=2e-2)
+
+
+@pytest.mark.parametrize("dashes", [(0, (20, 0.2)), (0, (30, 0.1))])
+def test_dashes_that_nobody_can_see_are_refused(ax, dashes):
+    ax.plot([1, 2], label="a")
+    ax.plot([1, 2], color="r", ls=dashes, label="b")
+    assert len(plots.alike(ax.figure)) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,8 +131,8 @@ def test_in_grey_the_same_lines_in_blue_and_orange_are_nearly_alike():
 def test_arms_that_only_colour_tells_apart_are_refused(ax, draw):
     for k in (0, 1):
         draw(ax, k)
-    (fault,) = plots.alike(ax.figure)
-    assert "only colour tells 'b' from 'a'" in fault
+    with pytest.raises(ValueError, match="only colour tells 'b' from 'a'"):
+        plots.show(ax.figure, alt="Two arms, both go up by 1.")
 
 
 def test_learning_curves_have_each_a_line_of_their_own(ax):
@@ -120,8 +143,8 @@ def test_learning_curves_have_each_a_line_of_their_own(ax):
 
 def test_a_reduction_in_a_foreign_look_is_refused(ax):
     ax.plot([1, 2], "^:", color=plots.COLOURS["orange"], label="episode_mean")
-    (fault,) = plots.out_of_look(ax.figure)
-    assert "'episode_mean' is drawn in another look" in fault
+    with pytest.raises(ValueError, match="'episode_mean' is drawn in another look"):
+        plots.show(ax.figure, alt="One arm, it goes up by 1.")
 
 
 def test_look_is_a_line_that_show_takes_and_an_unknown_reduction_is_repeated(ax):
@@ -135,17 +158,35 @@ def test_look_is_a_line_that_show_takes_and_an_unknown_reduction_is_repeated(ax)
 # --- Words, and large enough.
 
 
+def test_names_of_the_code_are_shown_as_words(ax, monkeypatch):
+    monkeypatch.setattr(plots, "display", lambda *shown, **more: None)
+    ax.plot([1, 2], **plots.look("episode_mean", label="episode_mean"))
+    ax.set(title="baseline: per_time_step", xlabel="$z_t$")
+    ax.legend()
+    plots.show(ax.figure, alt="One arm, it goes up by 1.")
+    assert ax.get_legend().get_texts()[0].get_text() == "episode mean"
+    assert ax.get_title() == "baseline: per time step"
+    assert ax.get_xlabel() == "$z_t$"
+
+
+def test_other_text_that_is_code_is_refused(ax):
+    ax.set_yticks([0, 1], ["wrong_sign", "no log"])
+    with pytest.raises(ValueError, match="'wrong_sign' is code"):
+        plots.show(ax.figure, alt="One arm, it goes up by 1.")
+
+
 @pytest.mark.parametrize(
     ("size", "points", "fine"),
     [
-        ((6.4, 3.6), 6.4, False),
-        ((6.4, 3.6), 6.6, True),
-        ((9.6, 3), 9.6, False),
-        ((9.6, 3), 9.8, True),
+        ((6.4, 3.6), 8.6, False),  # as high as there is room: 150 px an inch
+        ((6.4, 3.6), 8.7, True),
+        ((9.6, 3), 10.6, False),  # as wide: 121.7 px an inch
+        ((9.6, 3), 10.7, True),
     ],
 )
 def test_text_that_nobody_could_read_on_a_slide_is_refused(size, points, fine):
     fig, ax = plt.subplots(figsize=size)
+    ax.tick_params(labelsize=12)
     ax.text(0.5, 0.5, "small print", fontsize=points)
     faults = plots.too_small(fig)
     plt.close(fig)
@@ -154,8 +195,20 @@ def test_text_that_nobody_could_read_on_a_slide_is_refused(size, points, fine):
 
 
 @pytest.mark.parametrize("path", reading.PATHS, ids=lambda path: path.stem)
-def test_a_picture_has_the_dots_of_a_slide(path):
+def test_a_picture_has_the_dots_of_a_slide_and_its_smallest_text_can_be_read(path):
     for cell, _, width, data in figures(path):
-        head = base64.b64decode(data[:64])
-        assert int.from_bytes(head[16:20], "big") >= 1.4 * width, cell
-        assert io.BytesIO(head).read(4) == b"\x89PNG"
+        picture = Image.open(io.BytesIO(base64.b64decode(data)))
+        assert picture.format == "PNG"
+        assert picture.width >= 1.4 * width, cell
+        scale = min(plots.SLIDE[0] / picture.width, plots.SLIDE[1] / picture.height)
+        assert scale * picture.height * float(picture.text["Smallest text"]) >= 17.9, cell
+
+
+@pytest.mark.parametrize("path", reading.PATHS, ids=lambda path: path.stem)
+def test_a_figure_is_stored_as_html_and_as_the_same_picture_alone_with_its_alt_text(path):
+    for cell in reading.book(path).cells:
+        for output in cell.get("outputs", []):
+            if found := IMAGE.search(output.get("data", {}).get("text/html", "")):
+                alt, _, data = found.groups()
+                assert output.data["image/png"].replace("\n", "") == data, cell.id
+                assert output.metadata["image/png"]["alt"] == html.unescape(alt)

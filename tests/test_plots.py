@@ -15,16 +15,18 @@ matplotlib.use("agg")
 
 @pytest.fixture
 def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
+    with plt.rc_context(), np.printoptions():
+        plots.style()
+        figure, axes = plt.subplots()
+        yield axes
+        plt.close(figure)
 
 
 @pytest.fixture
 def shown(monkeypatch):
     """What would have been displayed."""
     made = []
-    monkeypatch.setattr(plots, "display", lambda thing: made.append(thing.data))
+    monkeypatch.setattr(plots, "display", lambda data, **more: made.append(data["text/html"]))
     return made
 
 
@@ -32,15 +34,15 @@ def shown(monkeypatch):
 
 
 def test_show_emits_a_picture_with_escaped_alt_text(ax, shown):
-    plots.show(ax.figure, alt='the "sum" is < 3 & the mean > 4')
+    plots.show(ax.figure, alt='the "sum" is < 3 & the mean > 4.')
     (tag,) = shown
-    assert 'alt="the &quot;sum&quot; is &lt; 3 &amp; the mean &gt; 4"' in tag
+    assert 'alt="the &quot;sum&quot; is &lt; 3 &amp; the mean &gt; 4."' in tag
     data = re.fullmatch(r'<img .* src="data:image/png;base64,([A-Za-z0-9+/=]+)">', tag).group(1)
     assert base64.b64decode(data).startswith(b"\x89PNG")
 
 
 def test_show_closes_the_figure_so_that_it_is_not_displayed_twice(ax, shown):
-    plots.show(ax.figure, alt="a straight line from 0 to 1")
+    plots.show(ax.figure, alt="a straight line from 0 to 1.")
     assert not plt.fignum_exists(ax.figure.number)
 
 
@@ -51,7 +53,7 @@ def test_show_rejects_an_alt_text_that_says_nothing_and_repeats_it(ax, shown):
 
 
 def test_show_takes_an_alt_text_of_five_words(ax, shown):
-    plots.show(ax.figure, alt="one two three four five")
+    plots.show(ax.figure, alt="One two three four five.")
     assert len(shown) == 1
 
 
@@ -64,7 +66,7 @@ def test_show_refuses_an_alt_text_that_is_none(ax, shown, alt):
 @pytest.mark.parametrize("fig", [None, "figure"])
 def test_show_refuses_what_is_no_figure(fig):
     with pytest.raises(ValueError, match=f"fig {fig!r} is no Figure; give one, such as the first"):
-        plots.show(fig, alt="one two three four five")
+        plots.show(fig, alt="One two three four five.")
 
 
 # learning_curve: three learners, four updates, skewed so that the median is not the mean
