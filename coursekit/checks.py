@@ -20,7 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -251,6 +251,8 @@ def _of_a_value(exercise: Exercise, answer: Any) -> str:
     if _same(answer, right):
         return "correct"
     if _repeats(answer, right):
+        if np.ndim(right):
+            return "not yet: the numbers are right; give them as (a, b), not in a further list"
         return "not yet: the number is right; give it alone, not in a list or an array"
     for message, wrong in known(exercise):
         if _same(answer, wrong):
@@ -299,14 +301,20 @@ def _computed(node: ast.AST) -> Any:
 
 
 def _rounded(given: Any, right: Any) -> bool:
-    """Whether each number is the right one, rounded or cut after two digits or more."""
+    """Whether each number is the right one, rounded or cut after two digits or more.
+
+    Only that: 1.5 is near 1.4375, but no one who has 1.4375 writes 1.5.
+    """
     try:
         given, right = _plain(given), _plain(right)
         if given.shape != right.shape:
             return False
         for mine, full in zip(given.flat, right.flat, strict=True):
             parts = Decimal(repr(float(mine))).normalize().as_tuple()
-            near = _same(mine, full) or abs(mine - full) < 10.0**parts.exponent
+            place = Decimal(1).scaleb(parts.exponent)
+            exact = Decimal(repr(float(full)))
+            ways = {exact.quantize(place, how) for how in (ROUND_DOWN, ROUND_HALF_UP)}
+            near = _same(mine, full) or Decimal(repr(float(mine))) in ways
             if not near or (len(parts.digits) < 2 and not _same(mine, full)):
                 return False
         return True
@@ -390,7 +398,8 @@ def _kind(given: Any) -> str:
     if isinstance(given, type):
         return f"the class {given.__name__}"
     if isinstance(given, Iterator):
-        return f"a {type(given).__name__} (put list(…) around it)"
+        name = type(given).__name__
+        return f"a{'n' if name[0] in 'aeiou' else ''} {name} (put list(…) around it)"
     if inspect.iscoroutine(given):
         return "a coroutine (write `def`, not `async def`)"
     return "a function (call it)" if callable(given) else ""
@@ -462,6 +471,8 @@ def _unchanged(a: Any, b: Any) -> bool:
 
 
 def _show(x: Any, digits: int = 4) -> str:
+    if inspect.isfunction(x):
+        return x.__doc__ or "a function"  # its address tells nobody anything
     try:
         kept = isinstance(x, np.ndarray | np.generic | int) and np.asarray(x).dtype.kind in "biu"
         array = np.asarray(x) if kept else _plain(x)

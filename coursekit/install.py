@@ -103,6 +103,9 @@ def install(python: str, fresh: bool, lock: int) -> None:
     if fresh:
         make_venv(lock)
     print(f"Installing the course into {Path(python).parents[1]} (once; a few minutes) …")
+    with contextlib.suppress(PackageNotFoundError):
+        if not fresh and source()[0] != ROOT:
+            print(f"It takes the place of the one of {source()[0]}, which was installed there.")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if uninterrupted([*pip, *targets({} if fresh else None)], lock):
         raise Stopped(
@@ -184,11 +187,19 @@ def complete() -> bool:
     try:
         for line in requirements():
             distribution(distribution_name(line))
-        origin = json.loads(distribution("coursekit").read_text("direct_url.json") or "{}")
+        return source() == (ROOT, True)
     except PackageNotFoundError:
         return False
-    here = Path(url2pathname(urlparse(origin.get("url", "")).path)).resolve() == ROOT
-    return here and origin.get("dir_info", {}).get("editable", False)
+
+
+def source() -> tuple[Path, bool]:
+    """The folder that the running Python's coursekit was installed from, and whether it is used.
+
+    A copy of the folder is not: edits do not reach it. PackageNotFoundError where there is none.
+    """
+    origin = json.loads(distribution("coursekit").read_text("direct_url.json") or "{}")
+    folder = Path(url2pathname(urlparse(origin.get("url", "")).path)).resolve()
+    return folder, origin.get("dir_info", {}).get("editable", False)
 
 
 def declared() -> dict:

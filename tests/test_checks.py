@@ -252,6 +252,7 @@ def test_whole_numbers_that_are_cut_off_are_told_from_a_wrong_formula():
         (lambda w: w, "the function must take 2 arguments: weights, power"),
         (lambda w, p: (x for x in w), "it gives a generator (put list(…) around it), expected"),
         (lambda w, p: map(abs, w), "it gives a map (put list(…) around it), expected"),
+        (lambda w, p: enumerate(w), "it gives an enumerate (put list(…) around it), expected"),
         (lambda w, p: normalise, "it gives a function (call it), expected"),
         (lambda w, p: Rude, "it gives the class Rude, expected"),
         (Rude, "Rude is a class; a function is expected here"),
@@ -586,6 +587,10 @@ def test_a_value_that_looks_right_is_told_what_it_lacks(right):
         assert "the number is right; give it alone" in verdict(exercise, wrapped)
     assert "is not it" in verdict(exercise, [2 * right])
     assert "is not it" in verdict(exercise, [right, right + 1])
+    # within one of its last place, and neither cut nor rounded
+    assert "is not it" in verdict(exercise._replace(solution=1.4375), 1.5)
+    assert "is not it" in verdict(exercise._replace(solution=1e-5), 1.1e-5)
+    assert "right so far" in verdict(exercise._replace(solution=1.4375), 1.43)
 
 
 def test_numbers_that_look_alike_are_shown_with_more_digits():

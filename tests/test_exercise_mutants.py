@@ -10,6 +10,7 @@ import ast
 import copy
 import os
 import re
+import sys
 import zlib
 from collections import Counter
 
@@ -189,6 +190,38 @@ def test_every_mutant_of_a_solution_is_refused(tag):
     assert [change for change, mutant in passed.items() if differs(exercise, mutant)] == []
     if callable(exercise.solution):
         assert set(passed) == set(known)
+
+
+def reached(exercise, function):
+    """How many different cases come to each line of a function: {line: cases}."""
+    seen = {}
+
+    def trace(frame, event, arg):
+        if frame.f_code is function.__code__ and event == "line":
+            seen.setdefault(frame.f_lineno, set()).add(case)
+        return trace
+
+    for args in exercise.cases():
+        case = repr(args)
+        sys.settrace(trace)
+        try:
+            checks._outcome(function, args)
+        finally:
+            sys.settrace(None)
+    return {line: len(cases) for line, cases in seen.items()}
+
+
+@pytest.mark.parametrize("tag", [tag for tag in TAGS if callable(checks.find(tag).solution)])
+def test_each_line_of_a_solution_is_reached_in_more_ways_than_one(tag):
+    # a branch that a few cases reach can be replaced by a list of these few
+    counts = reached(checks.find(tag), answer(tag, SOLUTIONS[tag][1]))
+    assert min(counts.values(), default=0) >= 8, counts
+
+
+def test_a_branch_that_hardly_any_case_reaches_is_seen():
+    exercise = checks.find("12.6")
+    few = exercise._replace(edges=lambda: exercise.edges()[:3], draw=None)
+    assert min(reached(few, answer("12.6", SOLUTIONS["12.6"][1])).values()) == 1
 
 
 def test_a_check_with_too_few_cases_is_seen():

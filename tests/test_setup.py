@@ -359,7 +359,9 @@ def test_a_torch_that_is_newer_than_the_bound_of_set_up_is_never_downgraded(call
     monkeypatch.setattr(sys, "prefix", "/somewhere/else")  # an active environment
     there = {"torch": "2.15.0+cu130", "numpy": "2.4.6"}
     monkeypatch.setattr(
-        install, "distribution", lambda name: SimpleNamespace(version=there.get(name, "1.0"))
+        install,
+        "distribution",
+        lambda name: SimpleNamespace(version=there.get(name, "1.0"), read_text=lambda _: "{}"),
     )
     install.prepare()
     (pip,) = calls
@@ -423,7 +425,7 @@ def installed(monkeypatch):
         if name in there.missing:
             raise metadata.PackageNotFoundError(name)
         origin = f'{{"url": "{there.url}", "dir_info": {{"editable": {there.editable}}}}}'
-        return SimpleNamespace(read_text=lambda _: origin)
+        return SimpleNamespace(read_text=lambda _: origin, version="1.0")
 
     monkeypatch.setattr(install, "distribution", distribution)
     return there
@@ -460,6 +462,20 @@ def test_not_complete_where_coursekit_comes_from_another_clone(installed):
 def test_not_complete_where_coursekit_is_a_copy_that_edits_would_not_reach(installed):
     installed.editable = "false"
     assert not install.complete()
+
+
+def test_who_takes_the_place_of_another_clone_is_told_so(calls, installed, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "prefix", "/somewhere/else")
+    installed.url = ROOT.with_name("another clone").as_uri()
+    install.prepare()
+    assert f"takes the place of the one of {ROOT.with_name('another clone')}" in (
+        capsys.readouterr().out
+    )
+    installed.url = entry.ROOT.as_uri()  # the same one, once more
+    install.prepare()
+    installed.missing.add("coursekit")
+    install.prepare()
+    assert "takes the place" not in capsys.readouterr().out
 
 
 # The command line

@@ -71,7 +71,7 @@ EXERCISES = {
                 lambda step_losses, mask: losses.step_mean(step_losses * mask, mask)
             ),
             "the padding is counted as steps": lambda step_losses, mask: step_losses.mean(),
-            "`mean(-1)` divides each row by all columns, padding included: divide its sum": (
+            "a mean over columns divides by all of them, padding included: divide each row's sum": (
                 lambda step_losses, mask: (step_losses * mask).mean(-1).mean()
             ),
             "this is the sum over steps: divide each episode by its length": (
@@ -88,7 +88,7 @@ EXERCISES = {
     "4.3": Exercise(
         solution=1e-5,
         wrong={
-            "the other way round: ε is divided by c = 1/1000": 1e-11,
+            "the other way round: does ε grow or shrink beside a larger gradient?": 1e-11,
             "that is the old ε; the division is not free": 1e-8,
             "ε/c with c = 1/1000 is a factor of 1000, not of a million": 1e-2,
         },

@@ -61,18 +61,29 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+def called(formula, f):
+    """``f`` as it is shown to the learner."""
+    f.__doc__ = f"({formula})"
+    return f
+
+
 def cubes():
+    sum_of_cubes = called("x ↦ (x**3).sum()", lambda x: (x**3).sum())
+    growing = called("x ↦ exp(x[0]) * x[1]", lambda x: float(np.exp(x[0]) * x[1]))
+    square = called("x ↦ 3 * x[0]**2", lambda x: 3.0 * x[0] ** 2)
     return [
-        (lambda x: (x**3).sum(), np.array([1.0, -2.0, 0.5]), np.array([0.6, 0.0, 0.8]), 0.1),
-        (lambda x: float(np.exp(x[0]) * x[1]), np.array([0.3, 2.0]), np.array([0.0, -1.0]), 0.5),
-        (lambda x: 3.0 * x[0] ** 2, np.array([0.0]), np.array([2.0]), 0.25),
+        (sum_of_cubes, np.array([1.0, -2.0, 0.5]), np.array([0.6, 0.0, 0.8]), 0.1),
+        (growing, np.array([0.3, 2.0]), np.array([0.0, -1.0]), 0.5),
+        (square, np.array([0.0]), np.array([2.0]), 0.25),
     ]
 
 
 def some_slope(rng):
     """A cubic, which two points on one side get wrong, along a direction of any length."""
     x, u, a, b = (draws.numbers(rng, 3).astype(float) for _ in range(4))
-    return (lambda x: (a * x**3 + b * x).sum() + x[0] * x[1]), x, u, int(rng.integers(2, 9)) / 8
+    formula = f"x ↦ ({a.tolist()} * x**3 + {b.tolist()} * x).sum() + x[0] * x[1]"
+    cubic = called(formula, lambda x: (a * x**3 + b * x).sum() + x[0] * x[1])
+    return cubic, x, u, int(rng.integers(2, 9)) / 8
 
 
 def some_signals(rng):

@@ -96,6 +96,8 @@ def standardised(rewards, ddof=0):
 
 def small_or_large(rng):
     rewards = rng.integers(0, 1 + rng.integers(1, 4), draws.length(rng, 2))
+    if rng.integers(4) == 0:  # all alike, at any value
+        rewards = np.full_like(rewards, rng.integers(-3, 6))
     return (rewards / (2 if rng.integers(3) else 2**14),)
 
 
@@ -237,6 +239,8 @@ EXERCISES = {
             (weights_of(np.array([2, 2, 2, 2]), 4), np.array([2, 2, 2, 2])),
             (weights_of(np.array([5]), 1), np.array([5])),
             (np.full(4, 0.25), np.array([1, 3, 2, 4])),
+            (np.array([0.1, 0.2, 0.3, 0.4]), np.array([1, 2, 3, 4])),
+            (np.array([0.5, 0.25]), np.array([1, 3])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 1e-6), np.array([1, 3, 2, 4])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 2e-8), np.array([1, 3, 2, 4])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 2e-9), np.array([1, 3, 2, 4])),
@@ -295,6 +299,11 @@ EXERCISES = {
             (np.array([0, 0]),),
             (np.array([1, 0, 0, 0, 0, 0]),),
             (np.array([1.0, 0.0, 0.0, 2.0, 1.0]) / 2**14,),
+            (np.array([2, 2, 2]),),
+            (np.array([0.5, 0.5]),),
+            (np.array([-1, -1, -1, -1]),),
+            (np.array([0, 2]),),
+            (np.array([3, -1, 1]),),
         ],
         draw=small_or_large,
         wrong={
