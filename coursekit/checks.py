@@ -267,7 +267,9 @@ def _repeats(answer: Any, right: Any) -> bool:
     """Whether it is a list or an array with the right number alone in it, once or more."""
     try:
         given = _plain(answer)
-        return given.ndim > 0 and given.size > 0 and all(_same(x, right) for x in given.flat)
+        right = _plain(right)
+        each = given.reshape(-1, *right.shape) if given.ndim > right.ndim else given[:0]
+        return len(each) > 0 and all(_same(x, right) for x in each)
     except Exception:  # a learner may give anything
         return False
 

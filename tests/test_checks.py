@@ -587,6 +587,10 @@ def test_a_value_that_looks_right_is_told_what_it_lacks(right):
         assert "the number is right; give it alone" in verdict(exercise, wrapped)
     assert "is not it" in verdict(exercise, [2 * right])
     assert "is not it" in verdict(exercise, [right, right + 1])
+    two = exercise._replace(solution=(1.0, right))
+    for wrapped in ([[1, right]], [(1, right), (1, right)]):
+        assert "the numbers are right; give them as (a, b)" in verdict(two, wrapped)
+    assert "is not it" in verdict(two, [1, right, 1, right + 1])
     # within one of its last place, and neither cut nor rounded
     assert "is not it" in verdict(exercise._replace(solution=1.4375), 1.5)
     assert "is not it" in verdict(exercise._replace(solution=1e-5), 1.1e-5)
