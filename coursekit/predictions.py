@@ -44,9 +44,9 @@ def verdict(guess: Any, came_out: Any, within: float | None = None) -> str:
 
 
 def words(given: Any, kind: type | None = None) -> Any:
-    """A word in small letters, or a list or a set of words; None where these are numbers."""
+    """A word in small letters, without "the", or a list or a set of them; None for numbers."""
     if isinstance(given, str):
-        word = given.strip().lower().replace("_", " ")
+        word = given.strip().lower().replace("_", " ").removeprefix("the ")
         return {word} if kind is set else [word] if kind is list else word
     if isinstance(given, list | tuple | set) and given and all(isinstance(x, str) for x in given):
         kind = kind if kind in (list, set) else set if isinstance(given, set) else list

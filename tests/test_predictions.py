@@ -20,6 +20,8 @@ BOOKS = {path.stem: reading.book(path) for path in reading.PATHS}
     [
         ("walks", "walks", None),
         (" Walks ", "walks", None),
+        ("same", "the same", None),
+        ("The tilt", "tilt", None),
         (["sum", "MEAN"], ["sum", "mean"], None),
         (("sum", "mean"), ["sum", "mean"], None),
         (["others", "sum"], {"sum", "others"}, None),
