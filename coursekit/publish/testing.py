@@ -21,7 +21,13 @@ from coursekit import places
 from coursekit.publish import explain
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = {"test_browser.py": 100.0}  # files whose tests take far longer than 0.05 s of the processor
+LONG = {  # files whose tests take longer than 0.05 s of the processor: seconds, roughly
+    **{"test_browser.py": 120.0, "test_detective.py": 70.0, "test_detective_tokens.py": 70.0},
+    **{"test_detective_kinds.py": 50.0, "test_fast_reinforce.py": 40.0, "test_kills.py": 20.0},
+    **{"test_detective_functions.py": 20.0, "test_detective_fuzz.py": 20.0, "test_setup.py": 20.0},
+    **{"test_actor_critic.py": 20.0, "test_documents.py": 15.0, "test_exercise_mutants.py": 15.0},
+    **{"test_publish_execute.py": 12.0, "test_explorables.py": 12.0, "test_site.py": 30.0},
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
