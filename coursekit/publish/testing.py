@@ -27,6 +27,7 @@ LONG = {  # files whose tests take longer than 0.05 s of the processor: seconds,
     **{"test_detective_functions.py": 20.0, "test_detective_fuzz.py": 20.0, "test_setup.py": 20.0},
     **{"test_actor_critic.py": 20.0, "test_documents.py": 15.0, "test_exercise_mutants.py": 15.0},
     **{"test_publish_execute.py": 12.0, "test_explorables.py": 12.0, "test_site.py": 30.0},
+    **{"test_publish_slides.py": 90.0, "test_publish_handout.py": 25.0},
 }
 
 
