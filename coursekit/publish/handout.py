@@ -36,6 +36,7 @@ def build(out: Path) -> Path:
     report = page.report()
     paths = sorted(command.NOTEBOOKS.glob("*.ipynb"))
     books = {path.stem: slides.read(path) for path in paths}
+    made_from = {path.stem: [path, str(report.get(path.stem))] for path in paths}
     here = sorted(Path(__file__).parent.glob("*.py"))
     rows = []
     for edition in EDITIONS:
@@ -44,7 +45,7 @@ def build(out: Path) -> Path:
             bodies[stem] = (book, report.get(stem, {}))
         for name, parts in [*((stem, [stem]) for stem in books), ("whole", list(books))]:
             target = out / f"{name}_{edition}.html"
-            sources = [part for stem in parts for part in (str(books[stem]), str(report.get(stem)))]
+            sources = [source for stem in parts for source in made_from[stem]]
             if command.changed(target, [*here, *sources]):
                 body = "\n".join(article(*bodies[stem], edition) for stem in parts)
                 title = slides.title(books[name]) if name in books else "Sum or mean? The course"
