@@ -99,6 +99,8 @@ def test_what_is_wrong_with_a_page_is_seen(browser, axe, tmp_path):
         said = " ".join(serious(page, axe))
         for name in ("color-contrast", "image-alt", "html-has-lang"):
             assert name in said
+        (pale,) = serious(page, axe, runOnly=["color-contrast"])
+        assert pale.startswith("color-contrast (1)")
         assert too_wide(page, 390)
         assert "said" in watched.wrong
         assert "from outside: https://example.org/" in watched.wrong
