@@ -157,6 +157,12 @@ def test_exercises_and_quizzes_say_what_wrong_answers_are_told():
     assert body.index("Question 3:") < body.index("right: ") < body.index("Question 4:")
 
 
+def test_a_slide_without_heading_is_called_by_its_first_words_and_formulas_stay_whole():
+    prose = "**What** [remains](04_x.ipynb) at large $B = E[n]$, so many words that none is left."
+    (slide,) = slides.show(new_notebook(cells=[cell("slide", prose)]))
+    assert slide.title == "What remains at large $B = E[n]$, so many words that …"
+
+
 def test_links_lead_to_decks():
     assert 'href="03_x.html"' in page.prose("See [notebook 03](03_x.ipynb#there).")
     assert "href" not in page.prose("The [glossary](GLOSSARY.md#term).")

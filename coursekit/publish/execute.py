@@ -33,6 +33,7 @@ PICTURES = {  # what the README shows: file -> notebook, cell
     "stop_or_walk.png": ("00_start_here.ipynb", "flow-figure"),
     "typical_length.png": ("06_the_experiment.ipynb", "typical-figure"),
 }
+LIVE = 1.5  # seconds that a cell takes where a lecturer has to know it
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
@@ -133,7 +134,11 @@ def run(
                 coalesce_streams=True,
                 on_notebook_start=lambda notebook: ends_at(signals, client),
                 on_cell_start=lambda cell, cell_index: seconds.update({cell.id: -time.monotonic()}),
-                on_cell_complete=lambda cell, cell_index: (took(seconds, cell.id), bar.update()),
+                # not on_cell_complete: nbclient calls that as soon as it has asked
+                on_cell_executed=lambda cell, cell_index, execute_reply: (
+                    took(seconds, cell.id),
+                    bar.update(),
+                ),
                 on_cell_error=lambda cell, cell_index, execute_reply: failed.append(cell),
             )
             try:
@@ -151,7 +156,7 @@ def run(
     verified = [json.loads(line) for line in lines]
     spent, cpu = time.perf_counter() - start, cpu_seconds() - before
     row = summary.row(path.stem, verified, spent, cpu, error)
-    live = {name: round(wall) for name, wall in seconds.items() if wall >= 1.5}
+    live = {name: max(1, round(wall)) for name, wall in seconds.items() if wall >= LIVE}
     return row | {"seed": seed, "live": live}
 
 

@@ -75,7 +75,9 @@ class Slide:
         """Its heading, or the first words of its prose, or its name."""
         if self.heading:
             return self.heading
-        words = re.sub(r"\$[^$]*\$|[*`\[\]]|\([^)]*\)", " ", self.prose).split()
+        marks = r"(\$[^$]*\$)|\]\([^)]*\)|[*`\[\]]"  # formulas stay whole
+        plain = re.sub(marks, lambda found: found[1] or "", self.prose)
+        words = re.findall(r"\$[^$]*\$\S*|\S+", plain)
         return " ".join(words[:9]) + " …" if words else self.name
 
 
