@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from coursekit.publish import execute
 
 WORDS, LINES, PLUMBING, PAUSE = 150, 12, 40, 0.5  # a minute; minutes
-SKIPPED = "*May be skipped at first reading.*"  # the line below the heading of such a section
+SKIPPED = "*May be skipped at first reading; run its cells all the same.*"  # below its heading
 STATED = r"\*\*Time\*\*: about (\d+) minutes[^.]*\."
 
 
