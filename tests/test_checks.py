@@ -367,6 +367,20 @@ def test_the_case_that_never_ends_is_the_one_that_is_shown(monkeypatch):
     assert told.endswith("for weights = [1. 2. 5.], power = 2")
 
 
+def test_an_import_is_not_cut_off_in_the_middle(monkeypatch, tmp_path):
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(1)\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(checks, "SECONDS", 0.05)
+
+    def imports(weights, power):
+        import slow_to_import
+
+        return slow_to_import.whole
+
+    verdict(FUNCTION, imports)
+    assert sys.modules.pop("slow_to_import").whole
+
+
 def test_a_check_works_outside_of_the_main_thread_and_asks_for_no_signal(monkeypatch):
     monkeypatch.setattr(checks, "SECONDS", 0.2)
     said = []
