@@ -411,8 +411,7 @@ TOLD = {  # functions of the text that only call the package, which tells nobody
 }
 
 
-def test_no_function_of_the_text_is_the_answer_to_an_exercise(notebook, monkeypatch):
-    monkeypatch.setattr(checks, "SECONDS", 0.5)  # a right one needs less
+def test_no_function_of_the_text_is_the_answer_to_an_exercise(notebook):
     assert told_in_the_lesson(notebook) == TOLD.get(notebook.path.stem[:2], [])
     assert told_in_the_lesson(notebook, package=False) == []
 
