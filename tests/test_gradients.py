@@ -251,6 +251,14 @@ def test_a_loss_that_returns_no_tensor_is_refused(value):
         gradients.expected_gradient(lambda *args: value, PROCESSES[0], THETA["toll_bridge"], 0.9)
 
 
+def test_a_loss_that_returns_an_array_of_numpy_is_refused():
+    def loss(logp, rewards, mask, gamma):
+        return losses.reinforce(logp, rewards, mask, gamma).detach().numpy()
+
+    with pytest.raises(ValueError, match=r"(?s)which has no gradient; make it from logp"):
+        gradients.expected_gradient(loss, PROCESSES[0], THETA["toll_bridge"], 0.9)
+
+
 def test_a_loss_without_logp_is_refused():
     def loss(logp, rewards, mask, gamma):
         return losses.reinforce(logp.detach(), rewards, mask, gamma)

@@ -32,6 +32,20 @@ BY_HAND = {
 }
 
 
+@both_libraries
+@every_reduction
+def test_leading_axes_are_batches_of_their_own_however_many(array, name):
+    rng = np.random.default_rng(8)
+    mask = np.arange(4) < rng.integers(1, 5, (2, 3, 5))[..., None]
+    step_losses = rng.normal(size=mask.shape) * mask
+    reduce = losses.REDUCTIONS[name]
+    more = {"divisor": 7.0} if name == "constant" else {"length": 7.0} if name == "typical" else {}
+    whole = reduce(array(step_losses), array(mask), **more)
+    for i, j in np.ndindex(2, 3):
+        alone = reduce(array(step_losses[i, j]), array(mask[i, j]), **more)
+        assert float(whole[i, j]) == pytest.approx(float(alone), abs=1e-14)
+
+
 def padded(rng, lengths, T):
     """Random step losses, zero after each episode's end, and their mask."""
     mask = np.arange(T) < np.array(lengths)[:, None]
