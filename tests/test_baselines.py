@@ -442,6 +442,14 @@ def test_without_the_guard_equal_weights_would_make_noise():
     assert not baselines.per_batch(1e9 / 3 * mask, mask).any()
 
 
+@pytest.mark.parametrize("name", ["per_episode", "per_batch"])
+def test_what_stands_in_the_padding_does_not_matter_however_large(name):
+    mask = np.array([[True, True, True], [True, True, False]])
+    weight = np.array([[1.0, 2.0, 3.0], [1.0, 3.0, 1e15]])
+    standardise = baselines.STANDARDISE[name]
+    np.testing.assert_array_equal(standardise(weight, mask), standardise(weight * mask, mask))
+
+
 @pytest.mark.parametrize("standardise", [baselines.per_episode, baselines.per_batch])
 def test_small_differences_among_many_steps_are_no_rounding(standardise):
     weight = 1 + 1e-8 * np.random.default_rng(5).normal(size=(1, 1000))
