@@ -163,6 +163,12 @@ def test_stack_pads_with_zeros_and_the_mask_marks_the_real_steps():
     assert batch.truncated.tolist() == [False, True, False, False, True]
 
 
+def test_an_episode_of_one_step_may_come_first():
+    batch = rollout.stack([episode(1), episode(3)])
+    assert batch.mask.tolist() == [[True, False, False], [True, True, True]]
+    assert batch.obs.shape[:2] == (2, 3)
+
+
 def test_a_batch_has_the_shapes_and_types_that_its_docstring_says():
     batch = rollout.stack([episode(2), episode(4)])
     told = {name: (tuple(x.shape), x.dtype) for name, x in batch._asdict().items()}
