@@ -49,7 +49,7 @@ from pathlib import Path
 from coursekit.publish import execute, site
 import myst_nb, sphinx.application, sphinx.builders.html
 
-warnings.simplefilter("ignore")
+warnings.simplefilter("ignore")  # MyST-NB calls what Sphinx 11 will not have, as in conftest.py
 execute.NOTEBOOKS, site.PAGES = (Path(sys.argv[1], name) for name in ("notebooks", "pages"))
 site.api = dict
 site.CONFIG["suppress_warnings"].append("myst.xref_missing")
