@@ -86,6 +86,19 @@ def test_every_seed_runs_once_writes_no_notebook_and_goes_on_after_a_failed_clai
     assert len(course) == 5  # another source, so none was
 
 
+def test_what_a_notebook_cannot_call_is_no_reason_to_start_afresh(tmp_path):
+    for book in execute.NOTEBOOKS.glob("*.ipynb"):
+        assert "coursekit.publish" not in book.read_text(encoding="utf-8"), book.name
+    for name in ("losses", "fast/envs", "publish/slides"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.py").write_text("before")
+    made_by = [seeds.made_by_package(tmp_path)]
+    for name in ("publish/slides", "fast/envs", "losses"):
+        (tmp_path / f"{name}.py").write_text("after")
+        made_by.append(seeds.made_by_package(tmp_path))
+    assert made_by[0] == made_by[1] != made_by[2] != made_by[3]
+
+
 def test_a_kept_file_that_is_damaged_or_ended_with_an_error_runs_again(course, tmp_path):
     seeds.seeds(["01"], 1)
     (kept,) = (tmp_path / "build" / "seeds").iterdir()

@@ -1,7 +1,8 @@
 """Every claim under many master seeds: how often it held, and how near it came to its bound.
 
 What has run is kept in ``build/seeds``, a file a notebook and seed; a file counts only for the code
-that made it. So a run that was interrupted goes on, and one after an edit starts afresh.
+that made it: the notebook's cells and the package, but for ``publish``, which computes nothing. So
+a run that was interrupted goes on, and one after an edit starts afresh.
 """
 
 from __future__ import annotations
@@ -40,8 +41,7 @@ def seeds(names: list[str], count: int, drawn: int | None = None) -> int:
     folder = execute.ROOT / "build" / "seeds"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # notebooks side by side, not threads
-    package = sorted((execute.ROOT / "coursekit").rglob("*.py"))
-    origin = cache.fingerprint([cache.origin(), *(path.read_bytes() for path in package)])
+    origin = made_by_package(execute.ROOT / "coursekit")
     pairs = [(path, seed) for seed in chosen for path in paths]
     workers = Parallel(n_jobs=cpu_count(), return_as="generator_unordered")
     rows = []
@@ -55,6 +55,12 @@ def seeds(names: list[str], count: int, drawn: int | None = None) -> int:
         raise
     print(table(rows))
     return int(any(row["error"] or row["failed"] for row in rows))
+
+
+def made_by_package(package: Path) -> str:
+    """A hash of the libraries, the processor and all of the package that a notebook can call."""
+    called = [path for path in sorted(package.rglob("*.py")) if path.parent.name != "publish"]
+    return cache.fingerprint([cache.origin(), *(path.read_bytes() for path in called)])
 
 
 def one(path: Path, seed: int, folder: Path, origin: str) -> dict[str, Any]:
