@@ -1,5 +1,6 @@
 """Policies: probabilities, initial weights, drawing by inverse CDF, the network by hand."""
 
+import dataclasses
 import math
 import re
 
@@ -250,6 +251,16 @@ def test_a_policy_of_an_impossible_size_is_refused_when_it_is_made(kind, size):
     for name in SIZES[kind]:
         with pytest.raises(ValueError, match=f"{name} {size!r} must be a whole number, 1 or more"):
             kind(**SIZES[kind] | {name: size})
+
+
+@pytest.mark.parametrize("kind", list(SIZES), ids=lambda kind: kind.__name__)
+def test_a_policy_is_made_by_names_and_stays_what_it_is(kind):
+    with pytest.raises(TypeError, match="positional"):
+        kind(*SIZES[kind].values())
+    made = kind(**SIZES[kind])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.actions = 3
+    assert {made: "a key of a dictionary"}[kind(**SIZES[kind])]
 
 
 @pytest.mark.parametrize("kind", list(SIZES)[1:], ids=lambda kind: kind.__name__)

@@ -59,6 +59,18 @@ def test_the_interval_is_the_one_written_out(level):
     assert np.abs(by_hand(EIGHT, 4, level, 200, np.mean) - written).max() > 0.5
 
 
+def test_nothing_said_is_95_percent_from_2000_resamples():
+    values = np.random.default_rng(5).normal(size=12)  # no two resamples alike
+
+    def written(resamples):
+        return by_hand(values, 3, 0.95, resamples, lambda x: np.sort(x)[3:9].mean())
+
+    np.testing.assert_allclose(stats.bootstrap_interval(values, 3), written(2000), atol=1e-12)
+    found = stats.paired_difference(values, 0 * values, 3)
+    np.testing.assert_allclose([found.low, found.high], written(2000), atol=1e-12)
+    assert np.abs(written(2001) - written(2000)).max() > 1e-6
+
+
 def test_another_statistic_can_be_asked_for():
     limits = stats.bootstrap_interval(EIGHT, 3, np.mean, resamples=200)
     np.testing.assert_allclose(limits, by_hand(EIGHT, 3, 0.95, 200, np.mean), atol=1e-12)
