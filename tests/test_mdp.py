@@ -1,5 +1,6 @@
 """Exact processes: enumeration against dynamic programming, differences, autograd, hand counts."""
 
+import dataclasses
 import math
 import re
 
@@ -324,6 +325,27 @@ def test_random_process_is_the_same_for_the_same_generator_and_another_for_anoth
     np.testing.assert_array_equal(first.R, again.R)
     assert not np.allclose(first.R, other.R)
     assert not np.allclose(first.rho, other.rho)
+
+
+def test_nothing_said_of_its_size_is_three_states_two_actions_four_steps():
+    process = mdp.random_process(np.random.default_rng(0))
+    assert (process.states, process.actions, process.horizon) == (3, 2, 4)
+
+
+def test_the_processes_of_the_course_are_as_long_as_they_say_and_a_bandit_ends_by_itself():
+    pulls = mdp.enumerate_trajectories(mdp.bandit(1.0, 2.0))
+    assert pulls.mask.tolist() == [[True], [True]]
+    assert pulls.terminated.all()
+    lasts = {mdp.stop_or_walk: 3, mdp.toll_bridge: 3, mdp.balance: 5}
+    assert {process: process().horizon for process in lasts} == lasts
+
+
+def test_a_process_is_made_by_names_and_stays_what_it_is():
+    process = mdp.toll_bridge()
+    with pytest.raises(TypeError, match="positional"):
+        mdp.FiniteMDP(process.P, process.R, process.rho, 3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        process.horizon = 4
 
 
 def build(**change):

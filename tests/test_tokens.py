@@ -226,6 +226,8 @@ def test_clips_by_hand_under_both_signs(array):
     np.testing.assert_allclose(tokens.unclipped(*given_), -RATIO * UP[:, None])
     higher = tokens.clipped(*given_, low=0.0, high=0.28)[0]
     np.testing.assert_allclose(higher, -np.minimum(RATIO[0], 1.28))
+    never_above = tokens.clipped(*given_, low=1.0, high=0.0)[0]
+    np.testing.assert_allclose(never_above, -np.minimum(RATIO[0], 1.0))
 
 
 def test_the_gradients_of_the_clips_by_hand():
@@ -243,6 +245,57 @@ def test_the_gradients_of_the_clips_by_hand():
     np.testing.assert_allclose(gradient(tokens.dual_clipped), -UP[:, None] * RATIO * passes)
     weight = np.clip(RATIO, 0.8, 1.2)
     np.testing.assert_allclose(gradient(tokens.detached, logp=logp), -UP[:, None] * weight)
+
+
+@both
+def test_clips_by_hand_under_advantages_of_other_sizes_and_nothing_in_the_padding(array):
+    ratio = array([[1.5, 5.0, 9.0], [5.0, 9.0, 9.0], [2.0, 0.5, 1.0]])
+    mask = array([[True, True, False], [True, False, False], [True, True, True]])
+    A = array([0.5, -2.0, 0.0])
+    zeros = [0.0, 0.0, 0.0]
+    by_hand = {
+        tokens.unclipped: [[-0.75, -2.5, 0], [10, 0, 0], zeros],
+        tokens.clipped: [[-0.6, -0.6, 0], [10, 0, 0], zeros],
+        tokens.dual_clipped: [[-0.6, -0.6, 0], [6, 0, 0], zeros],
+        partial(tokens.dual_clipped, most=1.5): [[-0.6, -0.6, 0], [3, 0, 0], zeros],
+        # −clip(ρ) A log π, log π = −1
+        partial(tokens.detached, logp=0 * ratio - 1): [[0.6, 0.6, 0], [-2.4, 0, 0], zeros],
+    }
+    for clip, losses_ in by_hand.items():
+        np.testing.assert_allclose(clip(ratio, A, mask), losses_, atol=1e-15)
+
+
+@both
+def test_leading_axes_of_ratios_and_token_weights_are_independent(array):
+    logp, mask = answers(LENGTHS, 5, 6)
+    two = array(np.stack([logp, 2 * logp])), array(np.stack([3 * logp, logp]))
+    masks = array(np.stack([mask, mask[::-1]]))
+    for ratio in tokens.RATIOS.values():
+        found = ratio(*two, masks)
+        for k in range(2):
+            np.testing.assert_allclose(found[k], ratio(two[0][k], two[1][k], masks[k]))
+    A = np.random.default_rng(8).normal(size=(2, 4))
+    found = tokens.clipped(tokens.token_ratio(*two, masks), array(A), masks)
+    for k in range(2):
+        ratio = tokens.token_ratio(two[0][k], two[1][k], masks[k])
+        np.testing.assert_allclose(found[k], tokens.clipped(ratio, array(A[k]), masks[k]))
+    for reduction in (losses.episode_mean, tokens.padded_width):
+        found = tokens.token_weights(reduction, masks)
+        for k in range(2):
+            np.testing.assert_allclose(found[k], tokens.token_weights(reduction, masks[k]))
+
+
+@both
+def test_what_comes_back_is_another_array_of_real_numbers(array):
+    rewards, delta = array([1, 0, 0, 1]), array([0.5, -2.0])
+    for advantage in tokens.ADVANTAGES.values():
+        found = advantage(rewards, 4)
+        found += 0.5  # refused by whole numbers
+    assert rewards.tolist() == [1, 0, 0, 1]
+    for kl in tokens.KL.values():
+        found = kl(delta)
+        found += 1
+    assert delta.tolist() == [0.5, -2.0]
 
 
 def test_on_policy_ratio_and_clip_leave_the_gradient_alone():
