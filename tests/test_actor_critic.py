@@ -187,6 +187,7 @@ def test_a_learner_does_not_know_who_else_is_in_the_batch():
         assert all(np.array_equal(value, theirs[1][name]) for name, value in mine[0].items())
 
 
+@pytest.mark.slow
 def test_the_noise_lasts_when_it_has_to_be_drawn_again():
     """More episodes a lane than are drawn ahead."""
     setting = config(updates=19, episodes=1, lr=1e-4)

@@ -344,6 +344,7 @@ def sleeps(weights, power):
     time.sleep(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [forever, sleeps])
 def test_an_answer_that_does_not_come_back_is_stopped_with_a_sentence(answer, monkeypatch):
     monkeypatch.setattr(checks, "SECONDS", 0.2)

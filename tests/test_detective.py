@@ -267,6 +267,7 @@ def test_normalisations_and_mistakes_together(loss, names, ok):
     assert finding.ok == ok
 
 
+@pytest.mark.slow
 def test_a_baseline_is_recovered_and_the_note_on_gamma_follows_the_loss():
     finding = detective.audit(made("sum", baseline=1.5))
     assert finding.numbers["baseline"] == pytest.approx(1.5)
@@ -334,6 +335,7 @@ def test_the_corner_in_which_a_loss_departs_is_shown():
     assert "first different on: long" in text
 
 
+@pytest.mark.slow
 def test_the_numbers_of_an_unknown_are_those_of_the_enumerated_expectation():
     process, _, gamma, B = PROCESSES[0]
     theta = next(c for c in BOOK.cases).theta
@@ -373,6 +375,7 @@ def test_what_hides_a_bug_is_said_and_nothing_else(bug, hides):
     assert [line.split(" the direction")[0] for line in hidden] == [hides] * (hides is not None)
 
 
+@pytest.mark.slow
 def test_nothing_is_not_a_known_loss_times_zero():
     def loss(logp, rewards, mask, gamma):  # the largest of each time step: 0 is left where B = 1
         G = losses.reward_to_go(rewards, gamma)
@@ -495,6 +498,7 @@ def tiny(weight):
     return lambda p, r, m, g: 1e-17 * summed(weight)(p, r, m, g)
 
 
+@pytest.mark.slow
 def test_a_loss_may_be_as_small_as_it_likes():
     assert detective.audit(tiny(to_go)).numbers["factor"] == pytest.approx(1e-17)
     names = detective.audit(tiny(lambda r, m, g: to_go(r, m, g).abs())).names
@@ -658,6 +662,7 @@ def test_what_to_do_after_an_error_can_be_done_and_fits_the_function():
         assert "looked at:" in str(finding)
 
 
+@pytest.mark.slow
 def test_few_batches_give_no_name_and_many_names_are_not_listed():
     def one_episode(logp, rewards, mask, gamma):
         return losses.reinforce(logp, rewards, mask, gamma) / (len(logp) == 1)
@@ -673,6 +678,7 @@ def test_few_batches_give_no_name_and_many_names_are_not_listed():
     assert " and " in line
 
 
+@pytest.mark.slow
 def test_a_loss_without_a_name_is_described():
     def said(loss):
         return probes.described(lambda case: of_loss.ask(loss, case)[0])
@@ -701,6 +707,7 @@ def test_the_nearest_name_is_printed_where_it_is_near_and_the_weights_beside_the
     assert "nearest known: sum" in str(detective.audit(UNKNOWN["three_episodes"]))
 
 
+@pytest.mark.slow
 def test_what_was_looked_at_is_said_in_numbers():
     largest = max(abs(case.rewards).max() for case in BOOK.cases)
     assert f"to {largest:.0f} in size" in BOOK.probed
@@ -708,6 +715,7 @@ def test_what_was_looked_at_is_said_in_numbers():
     assert "rates 0.2 and 0.02" in detective.audit_update(by_hand).probed
 
 
+@pytest.mark.slow
 def test_batches_multiplied_as_a_whole_are_named():
     def flat(logp, rewards, mask, gamma, reduce=torch.sum):
         return -reduce(logp[mask] * to_go(rewards, mask, gamma)[mask][:, None])
@@ -730,6 +738,7 @@ def test_a_loss_that_refuses_float64_is_given_float32():
     assert "float32" in str(finding)
 
 
+@pytest.mark.slow
 def test_one_line_for_a_test_suite():
     detective.assert_policy_gradient(losses.reinforce)
     wrong = bugs.BUGS["no_log"]
@@ -1023,6 +1032,7 @@ def test_each_update_is_named(fn, names):
     assert finding.ok == (names == ("sum",))
 
 
+@pytest.mark.slow
 def test_a_size_that_follows_the_length_of_the_batch_is_told():
     found = detective.audit_update(lambda p, b, lr: update()(p, b, lr / int(b.mask.sum())))
     assert found.names == ("step_mean", "divided_twice")  # 1/(B N)
@@ -1038,6 +1048,7 @@ def test_the_factor_of_a_wrong_scale_is_recovered():
 # --- The machinery: its cases tell the suspects apart, and mutants of it are seen.
 
 
+@pytest.mark.slow
 def test_no_two_known_weights_are_the_same_on_the_cases():
     names, W = known.known_weights(BOOK, None)
     from scipy.spatial import distance  # here, since it takes long to load

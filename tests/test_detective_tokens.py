@@ -490,6 +490,7 @@ def taken_for_another(labels):
     return [s for s in sets if len(alike_on(s, list(other_layouts()))) > 1]
 
 
+@pytest.mark.slow
 def test_no_two_reductions_are_alike_on_what_is_asked_alone(monkeypatch):
     assert not taken_for_another(batches.LAYOUTS)
     at_0 = (7, (2, 1, 0, 1), (1, 3, 2, 4), (0, 0, 1, 1))
@@ -567,6 +568,7 @@ def test_a_term_of_log_pi_without_advantages_is_no_entropy_bonus():
     assert (finding.ok, finding.names) == (False, ("sum", "logp_term"))
 
 
+@pytest.mark.slow
 def test_a_kl_reduced_in_another_way_a_kl_to_the_old_policy_and_one_in_the_advantages():
     def other(logprobs, old_logprobs, advantages, response_mask, ref_logprobs):
         k2 = (logprobs - ref_logprobs) ** 2 / 2

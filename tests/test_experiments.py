@@ -154,6 +154,7 @@ def test_a_list_of_widths_serves_as_a_tuple(trainer):
     assert config == SMALL
 
 
+@pytest.mark.slow
 def test_it_trains_what_train_trains(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSEKIT_CACHE", str(tmp_path))
     grid = experiments.grid(SMALL, reduction=["sum", "episode_mean"])
@@ -440,6 +441,7 @@ def table():
     return pd.DataFrame(rows)
 
 
+@pytest.mark.slow
 def test_a_score_is_the_interquartile_mean_with_its_interval():
     found = experiments.score(table(), ["reduction", "lr"], seed=0)
     assert found["n"].tolist() == [8] * 6

@@ -52,6 +52,7 @@ def by_torch(net, obs, curved):
     return h @ leaves[2].T + leaves[3], leaves
 
 
+@pytest.mark.slow
 def test_the_exponential_and_tanh_are_right_to_the_last_bits():
     below = np.concatenate([-np.logspace(-300, np.log10(699.9), 4001), [0.0]])
     np.testing.assert_allclose(curves(below)[0], np.exp(below), rtol=2 * EPS)
@@ -66,6 +67,7 @@ def test_where_a_number_is_none_they_say_so_and_far_out_they_are_flat():
     assert tanh[1:].tolist() == [-1, -1, -1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curved", [False, True])
 @pytest.mark.parametrize("O", [1, 2, 3, 4, 6])  # the first four inputs have a loop of their own
 def test_forward_and_backward_are_autograds(O, curved):  # noqa: E741

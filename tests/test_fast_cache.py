@@ -188,6 +188,7 @@ def test_a_file_of_a_writer_that_was_killed_is_swept_up_later(place):
     assert cache.Cache(place).load("a") is not None
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_whole_entries_only(tmp_path):
     program = (
         "import numpy as np, sys; from coursekit.fast import cache\n"

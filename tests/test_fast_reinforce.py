@@ -121,6 +121,7 @@ def test_the_settings_contain_every_pair_of_choices_that_makes_sense():
     assert len(COVERING) < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env_id", "updates", "change"),
     [

@@ -455,6 +455,7 @@ def test_theta_of_another_shape_is_refused_by_every_exact_function(shape):
             call()
 
 
+@pytest.mark.slow
 def test_too_many_trajectories_are_refused_before_they_are_made():
     with pytest.raises(ValueError, match=r"toll_bridge has more than 7 .* \(8 after 3 of"):
         mdp.enumerate_trajectories(mdp.toll_bridge(), limit=7)

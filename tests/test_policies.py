@@ -371,6 +371,7 @@ def wrong_densities(policy, params, obs, action):
     ]
 
 
+@pytest.mark.slow
 def test_the_gaussian_log_density_is_scipys_added_over_the_action_axes():
     case = gaussian_case()
     logp = case[0].logp(*case[1:])

@@ -68,6 +68,7 @@ def test_only_what_changed_is_made_again(tmp_path):
     assert build.changed(target, [source, "y"])
 
 
+@pytest.mark.slow
 def test_the_report_has_what_the_notebooks_verify():
     report = json.loads((build.NOTEBOOKS / "report.json").read_text(encoding="utf-8"))
     for path in sorted(build.NOTEBOOKS.glob("*.ipynb")):
