@@ -297,6 +297,18 @@ def test_it_does_not_grow_beyond_its_limit(tmp_path):
     assert 1 <= len(kept) <= 2
 
 
+@pytest.mark.parametrize("gone", ["entry.npz", "entry.77-88"])
+def test_what_another_process_takes_away_meanwhile_is_no_error(tmp_path, monkeypatch, gone):
+    store = cache.Cache(tmp_path)
+    store.save("a", ARRAYS)
+    listed = type(tmp_path).glob  # a folder's list may name what has been renamed since
+    monkeypatch.setattr(
+        type(tmp_path), "glob", lambda self, pattern: [*listed(self, pattern), self / gone]
+    )
+    store.trim(0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def output_size(place):
     return sum(path.stat().st_size for path in place.glob("*.npz"))
 

@@ -6,6 +6,7 @@ They lie in ``build/cache`` of the project, or in the folder that ``COURSEKIT_CA
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -146,15 +147,23 @@ class Cache:
         """Delete the entries that were not read for longest until ``limit`` bytes are left."""
         if not self.open:
             return
-        for left in self.place.glob("*.*-*"):  # by a writer that was killed
-            if left.stat().st_mtime < time.time() - 3600:
+        for left, stat in self._files("*.*-*"):  # by a writer that was killed
+            if stat.st_mtime < time.time() - 3600:
                 left.unlink(missing_ok=True)
-        found = [(path, path.stat()) for path in self.place.glob("*.npz")]
+        found = self._files("*.npz")
         size = sum(stat.st_size for _, stat in found)
         for path, stat in sorted(found, key=lambda pair: pair[1].st_mtime_ns):
             if size > limit:
                 path.unlink(missing_ok=True)
                 size -= stat.st_size
+
+    def _files(self, pattern: str) -> list[tuple[Path, os.stat_result]]:
+        """Those that are still there: another process may rename or delete one meanwhile."""
+        found = []
+        for path in self.place.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                found.append((path, path.stat()))
+        return found
 
     def _path(self, key: str) -> Path:
         return self.place / f"{fingerprint([key, self._origin])}.npz"
