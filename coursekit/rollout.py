@@ -64,7 +64,7 @@ def make(env_id: str) -> gymnasium.Env:
     """``gymnasium.make``, the only place that makes environments; ValueError for an unknown id."""
     try:
         return gymnasium.make(env_id)
-    except (gymnasium.error.Error, ImportError, TypeError) as error:
+    except (gymnasium.error.Error, ImportError, TypeError, AssertionError) as error:
         raise ValueError(
             f"environment id {env_id!r} does not exist or cannot be made: {error} "
             "(ids look like 'CartPole-v1'; `gymnasium.pprint_registry()` lists them)"

@@ -366,6 +366,15 @@ def test_an_id_is_checked_without_playing_and_a_bad_one_is_never_remembered(env_
             rollout.checked_id(env_id)
 
 
+def test_what_gymnasium_only_asserts_is_a_sentence_as_well(monkeypatch):
+    def asserts(env_id):
+        raise AssertionError
+
+    monkeypatch.setattr(rollout.gymnasium, "make", asserts)  # Gymnasium 1.0, given a number
+    with pytest.raises(ValueError, match="environment id 3 does not exist or cannot be made"):
+        rollout.make(3)
+
+
 @pytest.mark.parametrize("env_id", ["CartPole-v9999", "NoSuchEnv-v0", "not an id"])
 def test_an_unknown_environment_is_refused_with_its_id(env_id):
     with pytest.raises(ValueError, match=f"environment id '{env_id}' does not exist"):
