@@ -181,7 +181,9 @@ def test_a_module_becomes_a_page_without_being_imported(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, ValueError])
-def test_after_a_build_that_was_stopped_or_has_faults_all_is_made_again(tmp_path, monkeypatch, end):
+def test_after_a_build_that_was_stopped_or_has_faults_all_is_made_again(
+    publishing, tmp_path, monkeypatch, end
+):
     from sphinx import application
 
     left = [tmp_path / "site" / "half.html", tmp_path / ".site" / "doctrees" / "half.pickle"]
