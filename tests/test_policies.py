@@ -191,6 +191,8 @@ def test_policy_for_reads_the_sizes_off_the_environment():
     policy = policies.policy_for(gymnasium.make("Acrobot-v1"), hidden=[7], activation="tanh")
     expected = policies.SoftmaxPolicy(obs_size=6, actions=3, hidden=(7,), activation="tanh")
     assert policy == expected
+    usual = policies.SoftmaxPolicy(obs_size=6, actions=3, hidden=(64,), activation="relu")
+    assert policies.policy_for(gymnasium.make("Acrobot-v1")) == usual
 
 
 def test_continuous_actions_are_refused_with_the_id_and_the_space():
