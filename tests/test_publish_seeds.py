@@ -56,6 +56,14 @@ def test_equations_are_listed_where_they_fail_and_notebooks_where_they_end():
     assert "\n01_good, seed 3: cell 'x': KeyError: 2\n" in said
 
 
+def test_an_equation_and_a_claim_of_one_number_are_two():
+    equation = {"kind": "equation", "tag": "1.1", "holds": True, "value": 0.0, "bound": 1e-12}
+    wide = line("1.1", 9.0, ">", 2.0)  # its margin, 3.5, is more than the equation's 1
+    _, claim, last = seeds.table([row(7, equation, wide)]).splitlines()
+    assert claim.split()[:3] == ["1.1", "1/1", "3.500"]
+    assert last.startswith("2 equations and claims")
+
+
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     """A notebook and a kernel that reports; the runs that were made."""

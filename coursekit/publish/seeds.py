@@ -92,16 +92,17 @@ def table(rows: list[dict[str, Any]]) -> str:
     The margin is negative where the claim fails, in units of the bound or of the claim's own scale.
     Room: the distance of the mean from the bound, in standard deviations over the seeds.
     """
-    found: dict[str, list[dict]] = {}
+    found: dict[tuple[str, str], list[dict]] = {}  # equation 1.1 and claim 1.1 are two
     for row in rows:
-        seen: dict[str, dict] = {}  # a claim that is tested in a loop counts once, at its worst
+        seen: dict[tuple[str, str], dict] = {}  # what is tested in a loop counts at its worst
         for line in row["verified"] + row["failed"]:
             line = line | {"seed": row["seed"], "signed": signed(line)}
-            if line["tag"] not in seen or line["signed"] < seen[line["tag"]]["signed"]:
-                seen[line["tag"]] = line
-        for tag, line in seen.items():
-            found.setdefault(tag, []).append(line)
-    judged = [(tag, lines) for tag, lines in found.items() if is_listed(lines)]
+            name = line["kind"], line["tag"]
+            if name not in seen or line["signed"] < seen[name]["signed"]:
+                seen[name] = line
+        for name, line in seen.items():
+            found.setdefault(name, []).append(line)
+    judged = [(tag, lines) for (_, tag), lines in found.items() if is_listed(lines)]
     judged.sort(key=lambda pair: (share(pair[1]), room(pair[1])))
     text = [f"{'claim':<8}{'held':>8}{'least margin':>14}{'room':>8}  at seed"]
     for tag, lines in judged:
