@@ -517,6 +517,17 @@ def test_a_wrong_variant_is_wrong_in_the_way_that_its_name_says(bug):
     assert float(value) == pytest.approx(bug_by_hand(bug), abs=1e-12)
 
 
+@both_libraries
+def test_rewards_read_from_the_start_need_no_lengths_where_nothing_is_padded(array):
+    rewards = [[2.0, -1.0, 3.0], [0.5, 4.0, -2.0]]
+    wanted = [first_ones(row) for row in rewards]
+    found = bugs.from_start(array(rewards), GAMMA)
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+    found = bugs.from_start(array(rewards), GAMMA, array([3, 3]))
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+    assert float(bugs.from_start(array(rewards), 0.0)[0, 0]) == 2  # 0^0 is 1
+
+
 @pytest.mark.parametrize("bug", sorted(bugs.BUGS))
 def test_a_wrong_variant_is_called_like_reinforce_and_gives_another_number(bug):
     rng = np.random.default_rng(3)
