@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from coursekit import install
 from coursekit.publish import mutate
 
 SOURCE = '''
@@ -125,10 +126,19 @@ def test_a_mutant_that_never_ends_is_noticed(course, monkeypatch):
     assert mutate.noticed("losses", mutate.judging("losses", "tests"), mutate.mutants("x = 1")[0])
 
 
+@pytest.mark.slow
+def test_a_judge_that_is_red_without_a_mistake_is_no_judge(course):
+    (course / "tests" / "test_losses.py").write_text("import nowhere\n")
+    with pytest.raises(install.Stopped, match="red without any mistake"):
+        mutate.mutate(["losses"])
+
+
 def test_a_sample_is_always_the_same_one(monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(
-        mutate, "notices", lambda name, mutant, judge: asked.append(mutant.what) or True
+        mutate,
+        "notices",
+        lambda name, mutant, judge: mutant.line and (asked.append(mutant.what) or True),
     )
     for _ in range(2):
         assert mutate.mutate(["losses"], sample=6) == 0

@@ -25,6 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from coursekit import install
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
     *("mdp", "losses", "bugs", "gradients", "mlp", "policies", "rollout", "baselines", "train"),
@@ -71,7 +73,8 @@ def mutate(names: Sequence[str], sample: int | None = None, by: str = "tests") -
 
     ``sample``: so many of a module's mutants, always the same ones; None: all. ``by``: "tests" or
     "notebooks". Survivors that no test can notice, and why, stand in ``tests/survivors.json``.
-    ValueError: an unknown module, another ``by``.
+    ValueError: an unknown module, another ``by``. Stopped: a judge that is red without any
+    mistake, since it would take every mutant for noticed.
     """
     if unknown := [name for name in names if name not in MODULES]:
         raise ValueError(f"module {unknown[0]!r} is unknown; choose from: {', '.join(MODULES)}")
@@ -86,9 +89,13 @@ def mutate(names: Sequence[str], sample: int | None = None, by: str = "tests") -
         chosen = found
         if sample is not None and sample < len(found):
             chosen = sorted(random.Random(name).sample(found, sample), key=lambda m: m.line)
-        asked = functools.partial(noticed, name, judging(name, by))
-        killed = 0
+        judges, killed = judging(name, by), 0
+        asked = functools.partial(noticed, name, judges)
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a process of its own
+            sound = functools.partial(notices, name, Mutant("no mistake", 0, "\n".join(lines)))
+            for judge, red in zip(judges, pool.map(sound, judges), strict=True):
+                if red:
+                    raise install.Stopped(f"{judge[0]} is red without any mistake; mend that first")
             for mutant, seen in zip(chosen, pool.map(asked, chosen), strict=True):
                 killed += seen
                 if not seen:
