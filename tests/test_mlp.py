@@ -349,6 +349,7 @@ def test_what_is_no_distribution_is_refused_and_repeated(use, p):
     with pytest.raises(ValueError, match="no probabilities: they must be ≥ 0 and add to 1") as seen:
         use(np.array(p))
     assert str(np.array(p, dtype=float)) in str(seen.value)
+    assert f"add to {np.array(p, dtype=float).sum(-1)}." in str(seen.value)
 
 
 def test_a_chosen_action_of_probability_zero_is_refused():
