@@ -255,6 +255,33 @@ def test_a_gradient_of_zero_is_right_for_a_constant_and_wrong_for_anything_else(
         mlp.check_gradient(lambda p: 1e-3 * p["w0"][0].sum(), params, zero, rng)
 
 
+def test_what_rounding_explains_is_taken_off_and_nothing_more():
+    params, grads = {"w0": np.ones(1)}, {"dw0": np.array([1e-3])}
+    noise = 10 * 2.0**-52 * 1e6 / 1e-5  # ten last bits of f, over the step
+    rng, f = np.random.default_rng(0), lambda p: 1e6  # its slope is 0, the gradient says 1e-3
+    errors = mlp.check_gradient(f, params, grads, rng, bound=math.inf)
+    assert errors["w0"] == pytest.approx((1e-3 - noise) / 1e-3, rel=1e-12)
+
+
+def test_where_another_array_of_the_gradient_is_not_finite_an_error_is_absolute():
+    params = {"w0": np.ones(1), "w1": np.ones(1)}
+    grads = {"dw0": np.array([0.5]), "dw1": np.array([np.nan])}
+    rng, f = np.random.default_rng(0), lambda p: 0.0
+    errors = mlp.check_gradient(f, params, grads, rng, bound=math.inf)
+    assert errors == {"w0": 0.5, "w1": math.inf}
+
+
+def test_three_directions_are_usual_and_both_ends_of_the_steps_are_allowed():
+    calls = []
+    params, zero = {"w0": np.ones(2)}, {"dw0": np.zeros(2)}
+    for step in (1e-8, 1e-2):
+        calls.clear()
+        mlp.check_gradient(
+            lambda p: calls.append(p) or 0.0, params, zero, np.random.default_rng(0), step=step
+        )
+    assert len(calls) == 1 + 2 * 3
+
+
 @pytest.mark.parametrize("grads", [{}, {"dw0": np.zeros((3, 2))}])
 def test_a_gradient_that_is_missing_or_has_another_shape_is_refused(grads):
     with pytest.raises(ValueError, match=r"w0 has shape \(2, 3\); dw0 has (no entry|\(3, 2\))"):
@@ -337,6 +364,13 @@ def test_actions_that_are_no_whole_numbers_or_do_not_fit_are_refused(head):
         head(p, np.array([1.0, 0.0]))
     with pytest.raises(ValueError, match=r"actions have shape \(3,\); \(2, 3\) needs \(2,\)"):
         head(p, np.array([0, 1, 2]))
+
+
+@pytest.mark.parametrize("wrong", [-1, 4, 9])
+def test_the_action_that_is_named_is_the_one_outside(wrong):
+    actions = np.array([[0, 3, wrong], [1, 2, 0]])  # 3 is the largest one of four
+    with pytest.raises(ValueError, match=rf"action {wrong} is outside 0 … 3, the 4 given"):
+        mlp.onehot(actions, (2, 3, 4))
 
 
 @pytest.mark.parametrize(
