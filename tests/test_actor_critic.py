@@ -418,3 +418,12 @@ def test_an_environment_without_a_twin_is_refused_there_and_served_by_the_specif
     assert actor_critic.policy_for(other).action_size == 1
     with pytest.raises(ValueError, match="environment 'MountainCarContinuous-v0' is not compiled"):
         fast.train_many(other, [0])
+
+
+def test_the_defaults_are_those_of_the_notebook_on_pendulum():
+    assert dataclasses.asdict(actor_critic.Config()) == {
+        **{"env_id": "Pendulum-v1", "gamma": 0.95, "lam": 0.9, "critic": True},
+        **{"at_limit": "value", "potential": "none", "reduction": "sum", "optimiser": "adam"},
+        **{"lr": 0.003, "anneal": False, "critic_lr": 0.003, "critic_steps": 1},
+        **{"episodes": 64, "updates": 100, "hidden": 64},
+    }

@@ -518,3 +518,12 @@ def test_no_hidden_layer_is_a_linear_policy():
 def test_settings_can_not_be_changed_after_they_were_checked():
     with pytest.raises(AttributeError):
         train.Config().lr = -1
+
+
+def test_the_defaults_are_the_lesson_s():
+    assert dataclasses.asdict(train.Config()) == {
+        **{"env_id": "CartPole-v1", "gamma": 0.99, "weight": "reward_to_go", "reduction": "sum"},
+        **{"divisor": 100, "baseline": "none", "standardise": "none", "optimiser": "adam"},
+        **{"lr": 0.01, "schedule": "constant", "clip": np.inf, "normalise": False},
+        **{"episodes": 1, "updates": 100, "hidden": (64,), "activation": "relu"},
+    }
