@@ -545,3 +545,64 @@ def test_a_variant_is_chosen_by_its_name():
     for odd in ("typo", ["no_log"], ""):
         with pytest.raises(ValueError, match="is unknown; choose from: wrong_sign, no_log"):
             bugs.variant(odd)
+
+
+# --- The mistakes with a setting, by hand: three episodes, of 3, 2 and 1 steps.
+
+THREE = [*LOGP, [-0.3]], [*REWARDS, [2.0]]
+
+
+def three_padded():
+    logp, rewards = (
+        torch.tensor([[*row, 0.0, 0.0][:3] for row in rows], dtype=torch.float64) for rows in THREE
+    )
+    return logp.requires_grad_(), rewards, torch.arange(3) < torch.tensor([[3], [2], [1]])
+
+
+def by_hand_of(each):
+    """The sum over the steps of what ``each`` makes of log π and G, for each episode."""
+    logp, rewards = THREE
+    return [
+        sum(each(p, G) for p, G in zip(ps, to_go(r, GAMMA), strict=True))
+        for ps, r in zip(logp, rewards, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_a_critic_stands_below_the_return_in_padding_nothing_and_learns_where_not_detached(detach):
+    values = torch.full((3, 3), 0.25, dtype=torch.float64, requires_grad=True)
+    value = bugs.with_critic(*three_padded(), GAMMA, values, detach=detach)
+    assert value.item() == pytest.approx(sum(by_hand_of(lambda p, G: -p * (G - 0.25))) / 3)
+    value.backward()
+    assert (values.grad is None) == detach
+
+
+@pytest.mark.parametrize("pick", ["maximum", "minimum"])
+def test_of_ppo_s_first_pass_both_picks_have_the_value_and_gradient_of_one_step(pick):
+    logp, rewards, mask = three_padded()
+    value = bugs.ppo(logp, rewards, mask, GAMMA, pick)
+    assert value.item() == pytest.approx(sum(by_hand_of(lambda p, G: -G)) / 3)
+    value.backward()
+    wanted = [[*-to_go(r, GAMMA), 0.0, 0.0][:3] for r in THREE[1]]
+    np.testing.assert_allclose(logp.grad, np.array(wanted) / 3, atol=1e-14)
+
+
+@pytest.mark.parametrize("coefficient", [-1e-3, 0.5])
+def test_the_kl_term_is_half_the_squared_log_ratio_to_two_even_actions(coefficient):
+    def each(p, G):
+        return -p * G + coefficient * (p + np.log(2)) ** 2 / 2
+
+    value = bugs.with_kl(*three_padded(), GAMMA, coefficient)
+    assert value.item() == pytest.approx(sum(by_hand_of(each)) / 3, rel=1e-12)
+    if coefficient == -1e-3:
+        assert value == bugs.with_kl(*three_padded(), GAMMA)
+
+
+def test_a_mean_of_means_divides_each_part_by_its_own_steps():
+    first, second, third = by_hand_of(lambda p, G: -p * G)
+    value = bugs.micro_batches(*three_padded(), GAMMA)
+    assert value.item() == pytest.approx(((first + second) / 5 + third / 1) / 2)
+    value = bugs.micro_batches(*three_padded(), GAMMA, size=1)
+    assert value.item() == pytest.approx((first / 3 + second / 2 + third / 1) / 3)
+    value = bugs.micro_batches(*three_padded(), GAMMA, size=None)
+    assert value.item() == pytest.approx((first + second + third) / 6)

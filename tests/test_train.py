@@ -266,6 +266,10 @@ def test_bars_are_silent_where_the_variable_is_set_and_where_nobody_asked(monkey
     assert "1/3" in out
     assert "learner" in out
     assert err == ""  # JupyterLab paints it red
+    assert list(train.progress_bar(2)) == [0, 1]
+    out, _ = capsys.readouterr()
+    assert "0/2" in out  # it starts at none
+    assert out.endswith("\r")  # and leaves an empty line
     assert list(train.progress_bar(3, show=False)) == [0, 1, 2]
     monkeypatch.setenv("COURSEKIT_QUIET", "1")
     assert list(train.progress_bar(3)) == [0, 1, 2]
@@ -527,3 +531,14 @@ def test_the_defaults_are_the_lesson_s():
         **{"lr": 0.01, "schedule": "constant", "clip": np.inf, "normalise": False},
         **{"episodes": 1, "updates": 100, "hidden": (64,), "activation": "relu"},
     }
+
+
+@pytest.mark.parametrize("shorten", [{"normalise": True}, {"clip": 1e-6}])
+def test_where_nearly_nothing_is_learnt_the_norm_is_a_millionth_larger(shorten):
+    config = train.Config(optimiser="sgd", lr=1.0, **shorten)
+    params = {"w0": torch.zeros(2, dtype=torch.float64, requires_grad=True)}
+    params["w0"].grad = torch.tensor([3e-6, 4e-6], dtype=torch.float64)
+    norm = train.move(torch.optim.SGD(params.values(), lr=1.0), params, config, 1)
+    assert norm == pytest.approx(5e-6)
+    step = np.array([3e-6, 4e-6]) / 6e-6 * shorten.get("clip", 1)
+    np.testing.assert_allclose(params["w0"].detach(), -step, rtol=1e-9)
