@@ -547,16 +547,17 @@ def test_a_variant_is_chosen_by_its_name():
             bugs.variant(odd)
 
 
-# --- The mistakes with a setting, by hand: three episodes, of 3, 2 and 1 steps.
+# --- The mistakes with a setting, by hand: three episodes, of 3, 2 and 1 steps, in 4.
 
 THREE = [*LOGP, [-0.3]], [*REWARDS, [2.0]]
 
 
 def three_padded():
     logp, rewards = (
-        torch.tensor([[*row, 0.0, 0.0][:3] for row in rows], dtype=torch.float64) for rows in THREE
+        torch.tensor([[*row, 0.0, 0.0, 0.0][:4] for row in rows], dtype=torch.float64)
+        for rows in THREE
     )
-    return logp.requires_grad_(), rewards, torch.arange(3) < torch.tensor([[3], [2], [1]])
+    return logp.requires_grad_(), rewards, torch.arange(4) < torch.tensor([[3], [2], [1]])
 
 
 def by_hand_of(each):
@@ -570,7 +571,7 @@ def by_hand_of(each):
 
 @pytest.mark.parametrize("detach", [True, False])
 def test_a_critic_stands_below_the_return_in_padding_nothing_and_learns_where_not_detached(detach):
-    values = torch.full((3, 3), 0.25, dtype=torch.float64, requires_grad=True)
+    values = torch.full((3, 4), 0.25, dtype=torch.float64, requires_grad=True)
     value = bugs.with_critic(*three_padded(), GAMMA, values, detach=detach)
     assert value.item() == pytest.approx(sum(by_hand_of(lambda p, G: -p * (G - 0.25))) / 3)
     value.backward()
@@ -583,7 +584,7 @@ def test_of_ppo_s_first_pass_both_picks_have_the_value_and_gradient_of_one_step(
     value = bugs.ppo(logp, rewards, mask, GAMMA, pick)
     assert value.item() == pytest.approx(sum(by_hand_of(lambda p, G: -G)) / 3)
     value.backward()
-    wanted = [[*-to_go(r, GAMMA), 0.0, 0.0][:3] for r in THREE[1]]
+    wanted = [[*-to_go(r, GAMMA), 0.0, 0.0, 0.0][:4] for r in THREE[1]]
     np.testing.assert_allclose(logp.grad, np.array(wanted) / 3, atol=1e-14)
 
 
