@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -55,6 +56,21 @@ site.api = dict
 site.CONFIG["suppress_warnings"].append("myst.xref_missing")
 print("ready", flush=True)
 site.build(Path(sys.argv[2]))
+"""
+
+INSTALL = """
+import sys
+from pathlib import Path
+from coursekit import install
+
+root = install.ROOT = Path(sys.argv[1])
+install.VENV = root / ".venv"
+install.complete = lambda: False  # this Python has the course: ask whether .venv does
+sys.prefix = sys.base_prefix
+sys.executable = sys._base_executable  # as somebody's first command, in no environment
+install.targets = lambda versions: ["--no-index", *sorted(map(str, root.glob("*.whl")))]
+print("ready", flush=True)
+install.prepare()
 """
 
 
@@ -115,7 +131,6 @@ def test_a_notebook_is_the_old_one_or_the_new_one_and_the_next_run_is_green(tmp_
     assert path.read_bytes() == new
 
 
-@pytest.mark.skipif(KILLS == 1, reason="half a minute; the weekly run has COURSEKIT_KILLS=50")
 def test_a_site_that_was_stopped_is_whole_after_the_next_build(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "pages").mkdir()
@@ -137,7 +152,58 @@ def test_a_site_that_was_stopped_is_whole_after_the_next_build(tmp_path):
     began, chance = time.perf_counter(), random.Random(0)
     written(KILLS - 1)
     whole, took = built(tmp_path / "a" / "site"), time.perf_counter() - began
+    written(KILLS)
+    assert built(tmp_path / "b" / "site") != whole
     for number in range(KILLS):
         written(number)
         killed(SITE, (tmp_path, tmp_path / "b" / "site"), chance.uniform(0, took / 2))
     assert built(tmp_path / "b" / "site") == whole
+
+
+@pytest.mark.skipif(KILLS == 1, reason="test_setup has one; the weekly run has COURSEKIT_KILLS=50")
+def test_an_installation_that_was_killed_is_never_taken_for_whole(tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    parts = [f"part{k}" for k in range(5)]
+    for name in parts:
+        about = f"{name}-1.dist-info"
+        with zipfile.ZipFile(tmp_path / f"{name}-1-py3-none-any.whl", "w") as wheel:
+            for k in range(200):
+                wheel.writestr(f"{name}/m{k}.py", "" if k else f"value = {name!r}\n")
+            wheel.writestr(
+                f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"
+            )
+            wheel.writestr(
+                f"{about}/WHEEL",
+                "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            )
+            wheel.writestr(f"{about}/RECORD", "")
+    python = tmp_path / ".venv" / "bin" / "python"
+    asked = "; ".join(f"import {name}.m0, {name}.m199" for name in parts)
+
+    def is_whole():
+        return subprocess.run([python, "-c", asked], stderr=subprocess.DEVNULL).returncode == 0
+
+    def is_said_whole():
+        return any(tmp_path.glob(".venv/installed-*"))
+
+    def undisturbed():
+        with start(INSTALL, tmp_path) as process:
+            process.stdout.read()  # until whoever was left behind has let go, too
+            assert process.wait() == 0
+        assert is_said_whole()
+        assert is_whole()
+
+    began, chance = time.perf_counter(), random.Random(0)
+    undisturbed()
+    took = time.perf_counter() - began
+    for number in range(KILLS):
+        if is_said_whole():
+            shutil.rmtree(tmp_path / ".venv")
+        with start(INSTALL, tmp_path) as process:
+            time.sleep(chance.uniform(0, 1.2 * took))
+            if process.poll() is None:
+                # all of it at once; or only what was started, and pip, which has the lock, goes on
+                (os.killpg if number % 2 else os.kill)(process.pid, 9)
+            process.wait()
+        assert is_whole() or not is_said_whole()
+    undisturbed()

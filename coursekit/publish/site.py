@@ -15,6 +15,7 @@ import re
 import shutil
 import textwrap
 import tomllib
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -61,9 +62,10 @@ CONFIG = {
 def build(out: Path) -> Path:
     """Write the site to the folder ``out``; returns its first page.
 
-    Only pages whose source has changed are made again; all of them after a build that was stopped,
-    which may have left half a page, or one with faults, which it would not tell twice. ValueError
-    where anything at all is wrong: a warning of Sphinx is an error here.
+    Nothing is done where no source has changed. Else what has changed is read again, and all is
+    written again: Sphinx drops from the search what it does not write. All is read again after a
+    build that was stopped, which may have left half a page, or one with faults, which it would not
+    tell twice. ValueError where anything at all is wrong: a warning of Sphinx is an error here.
     """
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -76,6 +78,15 @@ def build(out: Path) -> Path:
     unfinished.touch()
     sources = work / "sources"
     known, said = write(sources), io.StringIO()
+    made_of, made = fingerprint(sources, known), work / "made.json"
+    if made.exists():
+        before = json.loads(made.read_text(encoding="utf-8"))
+        if before["of"] == made_of and all((out / name).exists() for name in before["files"]):
+            unfinished.unlink()
+            return out / "index.html"
+        made.unlink()
+    for style in out.glob("_static/mystnb.*.css"):  # MyST-NB writes it last: where an earlier one
+        style.unlink()  # lies there, Sphinx gives it another address
     with patch_docutils(), docutils_namespace():
         app = Sphinx(
             srcdir=sources,
@@ -89,11 +100,25 @@ def build(out: Path) -> Path:
             warningiserror=True,
             exception_on_warning=False,
         )
-        app.build()
+        app.build(force_all=True)
     if app.statuscode:
         raise ValueError(f"the site has faults:\n{said.getvalue()}")
+    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    made.write_text(json.dumps({"of": made_of, "files": files}), encoding="utf-8")
     unfinished.unlink()
     return out / "index.html"
+
+
+def fingerprint(sources: Path, known: dict) -> str:
+    """A hash of all that Sphinx reads, and of what else makes the pages."""
+    tools = [f"{name} {version(name)}" for name in ("sphinx", "furo", "myst-nb")]
+    settings = json.dumps([tools, CONFIG, known], sort_keys=True, default=repr)
+    digest = hashlib.sha256(settings.encode("utf-8"))
+    for path in sorted(path for path in sources.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(sources)}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    digest.update(Path(marks.__file__).read_bytes())
+    return digest.hexdigest()
 
 
 def write(sources: Path) -> dict:
