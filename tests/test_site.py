@@ -211,7 +211,16 @@ def test_after_a_build_that_was_stopped_or_has_faults_all_is_made_again(
     Sphinx.statuscode, end = 0, ValueError
     site.build(tmp_path / "site")
     site.build(tmp_path / "site")
-    assert there == [[False, False]] * 3 + [[True, True]]  # the last one follows a whole one
+    assert there == [[False, False]] * 3  # the fourth follows a whole one, and nothing has changed
+    left[0].unlink()
+    site.build(tmp_path / "site")
+    assert there[3:] == [[False, True]]  # a page was gone
+    source = tmp_path / ".site" / "sources" / "page.md"
+    source.parent.mkdir()
+    for text in ("old", "new", "new"):
+        source.write_text(text)
+        site.build(tmp_path / "site")
+    assert there[4:] == [[True, True]] * 2
 
 
 # --- The whole site, built from the stored outputs.
