@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,42 @@ def test_a_sample_is_always_the_same_one(monkeypatch, capsys):
 def test_what_is_unknown_is_refused(names, by, said):
     with pytest.raises(ValueError, match=said):
         mutate.mutate(names, by=by)
+
+
+GUARDED = """
+@dataclass(frozen=True)
+class C:
+    n: int = 1
+    def f(self, x):
+        guards.number("x", x, 2)
+        if x < 3:
+            raise ValueError(x)
+        if x > 4:
+            x += 5
+        elif x == 6:
+            raise ValueError(x)
+        try:
+            return x - 7
+        except TypeError:
+            return x - 8
+"""
+
+
+def test_what_only_wrong_input_meets_is_asked_of_the_tests_alone(monkeypatch, capsys):
+    found = mutate.mutants(GUARDED)
+    assert {m.line for m in found if not m.guard} == {4, 9, 10, 14}
+    assert {m.line for m in found if m.guard} == {2, 6, 7, 11, 16}
+    turned = {m.line: m.guard for m in found if m.what.endswith("turned round")}
+    assert turned == {7: True, 9: False, 11: True}
+    monkeypatch.setattr(mutate, "notices", lambda name, mutant, judge: mutant.line > 0)
+    counts = {}
+    for by in ("tests", "notebooks"):
+        mutate.mutate(["losses"], 2, by)
+        counts[by] = int(re.search(r"of (\d+) mutants in all", capsys.readouterr().out)[1])
+    source = (mutate.ROOT / "coursekit" / "losses.py").read_text(encoding="utf-8")
+    met = [m.guard for m in mutate.mutants(source)]
+    assert counts == {"tests": len(met), "notebooks": len(met) - sum(met)}
+    assert sum(met) > 0
 
 
 def test_the_notebooks_that_judge_are_those_that_use_the_module():

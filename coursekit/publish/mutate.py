@@ -61,18 +61,23 @@ sys.meta_path.insert(0, Mutant())
 
 
 class Mutant(NamedTuple):
-    """A mistake: what was changed, in which line, and the module's source with it."""
+    """A mistake: what was changed, in which line, and the module's source with it.
+
+    ``guard``: only wrong input meets it.
+    """
 
     what: str
     line: int
     source: str
+    guard: bool = False
 
 
 def mutate(names: Sequence[str], sample: int | None = None, by: str = "tests") -> int:
     """Print the score of each module and its survivors; 1 where one is not explained, else 0.
 
     ``sample``: so many of a module's mutants, always the same ones; None: all. ``by``: "tests" or
-    "notebooks". Survivors that no test can notice, and why, stand in ``tests/survivors.json``.
+    "notebooks"; these give no wrong input, so they are not asked about guards. Survivors that no
+    test can notice, and why, stand in ``tests/survivors.json``.
     ValueError: an unknown module, another ``by``. Stopped: a judge that is red without any
     mistake, since it would take every mutant for noticed.
     """
@@ -85,7 +90,7 @@ def mutate(names: Sequence[str], sample: int | None = None, by: str = "tests") -
     for name in names or MODULES:
         path = ROOT / "coursekit" / f"{name}.py"
         lines = path.read_text(encoding="utf-8").splitlines()
-        found = mutants("\n".join(lines))
+        found = [m for m in mutants("\n".join(lines)) if by == "tests" or not m.guard]
         chosen = found
         if sample is not None and sample < len(found):
             chosen = sorted(random.Random(name).sample(found, sample), key=lambda m: m.line)
@@ -105,7 +110,8 @@ def mutate(names: Sequence[str], sample: int | None = None, by: str = "tests") -
                     surprised |= why is None
                     said = f"  survives: {name}.py:{mutant.line}: {mutant.what}"
                     print(said + (f" ({why})" if why else ""), flush=True)
-        print(f"{name:<14}{killed}/{len(chosen)} killed by {by}, of {len(found)} mutants in all")
+        of = f"{len(found)} mutants in all" + (" but those of guards" if by != "tests" else "")
+        print(f"{name:<14}{killed}/{len(chosen)} killed by {by}, of {of}")
     return int(surprised)
 
 
@@ -182,15 +188,33 @@ def tested(root: str, env: dict[str, str], judge: list[str]) -> None:
 def mutants(source: str, step: int = 1) -> list[Mutant]:
     """A module's, in the order of its lines: all of them, or each ``step``-th."""
     tree = ast.parse(source)
-    found = []
+    found, met = [], guards(tree)
     for node, what, change in itertools.islice(changes(tree), None, None, step):
         before = copy.copy(node.__dict__)
         change()
         text = ast.unparse(tree)
-        found.append(Mutant(what, node.lineno, text))
+        found.append(Mutant(what, node.lineno, text, id(node) in met))
         node.__dict__.clear()
         node.__dict__.update(before)
     return found
+
+
+def guards(tree: ast.AST) -> set[int]:
+    """Which nodes only wrong input meets, by id.
+
+    A condition of which nothing but an error follows, a call of ``guards``, what is done about an
+    exception; and decorators, since that a class is frozen shows where somebody writes to it.
+    """
+    met = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise):
+            met += [node.test, *node.body] + ([] if node.orelse else [node])
+        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if called.startswith("guards.") or isinstance(node, ast.ExceptHandler):
+            met.append(node)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            met += node.decorator_list
+    return {id(inner) for node in met for inner in ast.walk(node)}
 
 
 def changes(tree: ast.AST) -> Iterator[tuple[ast.AST, str, object]]:
