@@ -4,6 +4,7 @@ import dataclasses
 import math
 from functools import partial
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -427,3 +428,11 @@ def test_the_defaults_are_those_of_the_notebook_on_pendulum():
         **{"lr": 0.003, "anneal": False, "critic_lr": 0.003, "critic_steps": 1},
         **{"episodes": 64, "updates": 100, "hidden": 64},
     }
+
+
+def test_what_is_scaled_is_scaled_by_its_largest_value():
+    high = gymnasium.make("Pendulum-v1").observation_space.high
+    assert actor_critic.SCALE["Pendulum-v1"] == tuple(high)
+    speed = gymnasium.make("MountainCar-v0").observation_space.high[1]
+    assert actor_critic.SCALE["MountainCar-v0"] == (1.0, pytest.approx(speed))  # places as they are
+    assert len(actor_critic.SCALE) == 2
