@@ -3,12 +3,16 @@
 Repeatable: moments are drawn from a seed. COURSEKIT_KILLS=50 kills each program so many times.
 """
 
+import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -16,6 +20,8 @@ import nbformat
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+
+from coursekit.publish import execute, student
 
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = int(os.environ.get("COURSEKIT_KILLS", "1"))
@@ -71,6 +77,19 @@ sys.executable = sys._base_executable  # as somebody's first command, in no envi
 install.targets = lambda versions: ["--no-index", *sorted(map(str, root.glob("*.whl")))]
 print("ready", flush=True)
 install.prepare()
+"""
+
+
+LAB = """
+import sys
+from pathlib import Path
+from coursekit import __main__ as entry
+from coursekit.publish import execute, student
+
+entry.ROOT = execute.ROOT = student.ROOT = Path(sys.argv[1])
+execute.NOTEBOOKS, student.FOLDER = entry.ROOT / "notebooks", entry.ROOT / "build" / "student"
+print("ready", flush=True)
+sys.exit(entry.main(["lab", "--no-browser", "--port", sys.argv[2]]))
 """
 
 
@@ -207,3 +226,60 @@ def test_an_installation_that_was_killed_is_never_taken_for_whole(tmp_path):
             process.wait()
         assert is_whole() or not is_said_whole()
     undisturbed()
+
+
+@pytest.mark.skipif(
+    KILLS == 1, reason="test_browser has one; the weekly run has COURSEKIT_KILLS=50"
+)
+def test_a_first_start_of_jupyterlab_that_was_killed_costs_nothing(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("00_start_here.ipynb", "01_policies_and_returns.ipynb"):
+        shutil.copy(ROOT / "notebooks" / name, tmp_path / "notebooks")
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / name.lower()))
+    monkeypatch.setenv("JUPYTER_TOKEN", "known")
+    monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path / "notebooks")
+    edition, made = student.edition(), tmp_path / "build" / "student"
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+
+    def answer(path):
+        """What the server says of a path; None while it does not listen."""
+        address = f"http://127.0.0.1:{port}/{path}?token=known"
+        try:
+            with urllib.request.urlopen(address, timeout=30) as said:
+                return said.read()
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            return None
+
+    def undisturbed():
+        with start(LAB, tmp_path, port) as process:
+            while answer("api/status") is None:
+                assert process.poll() is None, "JupyterLab ended"
+                time.sleep(0.1)
+            took = time.perf_counter() - began
+            for name in edition:
+                said = json.loads(answer(f"api/contents/build/student/{name}"))
+                assert said["content"]["cells"]
+            assert answer("lab/tree/build/student/00_start_here.ipynb")
+            os.killpg(process.pid, 15)
+            process.stdout.read()
+            process.wait()
+        return took
+
+    began, chance = time.perf_counter(), random.Random(0)
+    took = undisturbed()
+    for number in range(KILLS):
+        if number % 2:  # as a first start, each time; or as one that refreshes
+            for folder in ("build", "config", "data", "runtime"):
+                shutil.rmtree(tmp_path / folder, ignore_errors=True)
+        killed(LAB, (tmp_path, port), chance.uniform(0, 1.2 * took))
+        for name in edition:
+            whole = made / name
+            assert not whole.exists() or whole.read_bytes() == edition[name]
+    began = time.perf_counter()
+    undisturbed()
+    assert {name: (made / name).read_bytes() for name in edition} == edition
