@@ -620,6 +620,7 @@ def test_a_learned_baseline_is_a_grid_like_any_other(tmp_path):
     assert "coursekit.actor_critic" in experiments.key(base, (1,), (0.1,))
 
 
+@pytest.mark.slow
 def test_on_a_cluster_of_two_processes_the_table_is_the_same_bit_for_bit(monkeypatch):
     distributed = pytest.importorskip("distributed", reason="pip install -e '.[cluster]'")
     here = experiments.run(GRID, SEEDS, cache=False, progress=False)

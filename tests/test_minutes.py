@@ -77,6 +77,8 @@ def test_cards_and_notes_are_added_up():
         cell("> **Speaker's notes · ½ min.** Ask.", "notes"),
     )
     assert minutes.exercises(book) == 6
+    questions = "**1.** Which?\n\n1. a\n2. b\n\n**2.** And now?\n\n1. a"
+    assert minutes.quiz(small(cell(questions, name="quiz-1"), cell("**3.** No."))) == 2
     assert minutes.lecture(book) == 3
 
 
@@ -87,7 +89,8 @@ def test_a_notebook_states_what_the_rule_counts(stem):
     stated = re.search(minutes.STATED, text)[0]
     read = int(re.search(r"about (\d+) minutes to read", stated)[1])
     assert abs(read - minutes.reading(book)) <= 5, AGAIN
-    for words, count in (("exercises", minutes.exercises), ("as a lecture", minutes.lecture)):
+    for words in ("exercises", "quiz", "as a lecture"):
+        count = getattr(minutes, words.rpartition(" ")[2])
         assert f"; {words} {count(book):g}" in stated, AGAIN
     short = re.search(r", (\d+) without what may be skipped", stated)
     assert bool(short) == (minutes.SKIPPED in text), AGAIN

@@ -2,8 +2,8 @@
 
 Read at 150 words a minute; half a minute for each displayed equation, each figure and each
 prediction; twelve lines a minute of the code that stands in the text, forty of the code that
-slides leave out or that draws. Exercises and quizzes take the minutes on their cards, and are
-counted apart. ``python -m coursekit.publish.minutes`` writes the numbers where they are stated.
+slides leave out or that draws. Exercises take the minutes on their cards, a question of the quiz
+takes one; both are counted apart. What the machine computes meanwhile is not counted. ``python -m coursekit.publish.minutes`` writes the numbers where they are stated.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def minutes_of(cell: NotebookNode) -> float:
         return len(lines) / (PLUMBING if aside else LINES) + PAUSE * drawn
     equations = re.findall(r"\$\$.*?\$\$", cell.source, flags=re.DOTALL)
     prose = re.sub(r"\$\$.*?\$\$|\]\([^)]*\)", " ", cell.source, flags=re.DOTALL)
-    pauses = len(equations) + len(re.findall(r"\*Predict", prose))
+    pauses = len(equations) + len(re.findall(r"\*(?:Predict|Before you run)", prose))
     return len(prose.split()) / WORDS + PAUSE * pauses
 
 
@@ -58,6 +58,12 @@ def exercises(book: NotebookNode) -> int:
     cards = [cell.source for cell in book.cells if re.fullmatch(r"ex-\d+-\d+", cell.id)]
     found = [re.search(r"^\*[★☆]+ · (\d+) minute", card, flags=re.MULTILINE) for card in cards]
     return sum(int(card[1]) for card in found if card)
+
+
+def quiz(book: NotebookNode) -> int:
+    """Minutes for its quiz, one a question."""
+    cells = [c.source for c in book.cells if c.id.startswith("quiz") and c.cell_type == "markdown"]
+    return sum(len(re.findall(r"^\*\*\d+\.\*\*", text, flags=re.MULTILINE)) for text in cells)
 
 
 def lecture(book: NotebookNode) -> float:
@@ -77,7 +83,7 @@ def statement(book: NotebookNode) -> str:
     """The sentence of its first cell."""
     whole, short = reading(book), reading(book, short=True)
     less = "" if whole == short else f", {short} without what may be skipped"
-    rest = f"exercises {exercises(book)}; as a lecture {lecture(book):g}."
+    rest = f"exercises {exercises(book)}; quiz {quiz(book)}; as a lecture {lecture(book):g}."
     return f"**Time**: about {whole} minutes to read{less}; {rest}"
 
 
