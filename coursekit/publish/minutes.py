@@ -3,7 +3,8 @@
 Read at 150 words a minute; half a minute for each displayed equation, each figure and each
 prediction; twelve lines a minute of the code that stands in the text, forty of the code that
 slides leave out or that draws. Exercises take the minutes on their cards, a question of the quiz
-takes one; both are counted apart. What the machine computes meanwhile is not counted. ``python -m coursekit.publish.minutes`` writes the numbers where they are stated.
+takes one; both are counted apart. What the machine computes meanwhile is not counted.
+``python -m coursekit.publish.minutes`` writes the numbers where they are stated.
 """
 
 from __future__ import annotations
