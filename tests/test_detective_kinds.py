@@ -172,6 +172,59 @@ def with_critic(detach=False, own=0.0, reduction="sum", calls=False):
 
 
 SCALE = torch.ones(1, requires_grad=True)
+VALUES = torch.nn.Parameter(torch.arange(1100.0) / 100)
+
+
+def by_time(objective, some=lambda V, r: V, own=0.0):
+    """The critic's values, one for each time; ``some``: those that are not detached."""
+
+    def loss(logp, rewards, mask, gamma):
+        G, V = losses.reward_to_go(rewards, gamma), VALUES[: rewards.shape[1]]
+        value = -(objective(logp, G - some(V, rewards)) * mask).sum(-1).mean()
+        return value + own * (logp.detach().exp() * ((G - V) * mask) ** 2).mean()
+
+    return loss
+
+
+def with_ratio(logp, A, clip=True):
+    ratio = (logp - logp.detach()).exp()
+    return torch.min(ratio * A, ratio.clamp(0.8, 1.2) * A) if clip else ratio * A
+
+
+class NoSecondDerivative(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, g):
+        return g
+
+
+def late(V, rewards):
+    return torch.where(torch.arange(len(V)) >= 10, V, V.detach())
+
+
+LEAK = ("sum", "time_baseline", "leaking_critic")
+
+
+@table(
+    [
+        ("in a ratio", by_time(with_ratio), LEAK, False),
+        ("in a ratio, detached", by_time(with_ratio, lambda V, r: V.detach(), 0.5), LEAK[:2], True),
+        ("from t = 10 on", by_time(torch.mul, late), LEAK, False),
+        ("from B = 4 on", by_time(torch.mul, lambda V, r: V if len(r) >= 4 else V.detach()),
+         LEAK, False),
+        "slow",
+        ("in π/π", by_time(lambda p, A: p.exp() / p.exp().detach() * A), LEAK, False),
+        ("unclipped, beside its own", by_time(lambda p, A: with_ratio(p, A, False), own=0.5),
+         LEAK, False),
+        ("by hand", by_time(lambda p, A: NoSecondDerivative.apply(p * A)), LEAK, False),
+    ]
+)  # fmt: skip
+def test_a_critic_leaks_whatever_a_ratio_or_a_short_batch_hides(loss, names, ok):
+    assert "VALUES" in str(check(loss, names, ok))
 
 
 @table(

@@ -25,28 +25,54 @@ Call = Callable[[Case], Any]  # calls the loss on a case and hands back weights 
 
 
 class Leaf(NamedTuple):
-    """A tensor that gets a gradient: its name, if it has one, and whether log π changes that."""
+    """A tensor that gets a gradient: its name, if it has one; is it from the policy's part?
+
+    ``scales``: it is one number that stands in front of the loss, or of a term that is no baseline.
+    """
 
     name: str
     leaks: bool
+    scales: bool = False
+
+
+class _Seen(NamedTuple):
+    """A leaf, its gradient, and how the weights of log π move with it; None: autograd stopped.
+
+    ``in_front``: they move in proportion to themselves.
+    """
+
+    leaf: torch.Tensor
+    gradient: torch.Tensor
+    moves: float | None
+    in_front: bool
 
 
 @contextmanager
-def _watched():
-    """Before every call of backward or grad: the gradient of each leaf, id -> (leaf, gradient)."""
-    found: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-    plain = torch.autograd.backward, torch.autograd.grad
+def _watched(logp: Array):
+    """Before every call of backward or grad: what each leaf but log π gets, id -> _Seen."""
+    found: dict[int, _Seen] = {}
+    plain, own = (torch.autograd.backward, torch.autograd.grad), torch.tensor(logp)
+
+    def is_own(leaf: torch.Tensor) -> bool:
+        x = leaf.detach()
+        return x.shape == own.shape and torch.equal(x.to(own), own.to(x).to(own))
 
     def watch(fn: Callable) -> Callable:
         @functools.wraps(fn)
         def watched(tensors: Any, *args: Any, **settings: Any) -> Any:
             given = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             leaves = _leaves(given)
-            every = plain[1](given, leaves, retain_graph=True, allow_unused=True) if leaves else ()
-            for leaf, gradient in zip(leaves, every, strict=True):
-                if gradient is not None:
-                    before = found.get(id(leaf), (leaf, 0))[1]
-                    found[id(leaf)] = leaf, before + gradient.detach()
+            others = [leaf for leaf in leaves if not is_own(leaf)]
+            if others:
+                every = plain[1](given, others, retain_graph=True, allow_unused=True)
+                mine = [leaf for leaf in leaves if is_own(leaf)]
+                moves = _moves(given, mine, others, plain[1])
+                for leaf, gradient, (move, in_front) in zip(others, every, moves, strict=True):
+                    new = torch.zeros_like(leaf) if gradient is None else gradient.detach()
+                    if before := found.get(id(leaf)):
+                        new, in_front = before.gradient + new, before.in_front or in_front
+                        move = None if None in (move, before.moves) else max(move, before.moves)
+                    found[id(leaf)] = _Seen(leaf, new, move, in_front)
             return fn(tensors, *args, **settings)
 
         return watched
@@ -56,6 +82,37 @@ def _watched():
         yield found
     finally:
         torch.autograd.backward, torch.autograd.grad = plain
+
+
+def _moves(
+    given: list[torch.Tensor], logp: list[torch.Tensor], others: list[torch.Tensor], grad: Callable
+) -> list[tuple[float | None, bool]]:
+    """∂/∂leaf of two sums over the weights −∂loss/∂log π, the larger; for each leaf ``_Seen``'s.
+
+    A critic's own loss has none. (A shift of log π would not show what a ratio to log π hides.)
+    """
+    none: list[tuple[float | None, bool]] = [(0.0, False)] * len(others)
+    if not logp:
+        return none
+    try:
+        how = {"retain_graph": True, "allow_unused": True}
+        (w,) = grad(given, logp[:1], create_graph=True, **how)
+        if w is None or not w.requires_grad:
+            return none
+        numbers = torch.linspace(1, 2, w.numel(), dtype=w.dtype).reshape(w.shape)
+        sums = (w * numbers).sum(), (w * numbers.cos()).sum()
+        moves = [grad(x, others, **how) for x in sums]
+    except RuntimeError:  # no second derivative, as of many functions that are written by hand
+        return [(None, False)] * len(others)
+    found = []
+    for a, b in zip(*moves, strict=True):
+        if a is None or b is None:
+            found.append((0.0, False))
+            continue
+        near = 1e-6 * (a * sums[1]).abs().max()
+        alike = a.numel() == 1 and bool((a * sums[1] - b * sums[0]).abs().max() <= near)
+        found.append((max(float(x.abs().max()) for x in (a, b)), alike))
+    return found
 
 
 def _leaves(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -72,34 +129,42 @@ def _leaves(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
     return found
 
 
-def other_leaves(loss: Callable, call: Call, case: Case) -> list[Leaf]:
-    """Tensors beside log π that get a gradient from the loss, on one case.
+def other_leaves(loss: Callable, call: Call, *cases: Case) -> list[Leaf]:
+    """Tensors beside log π that get a gradient from the loss, on any of the cases.
 
-    A critic's own loss does not see log π. Where the gradient of another tensor changes with
-    log π, the policy's part of the loss teaches it: it leaks.
+    A critic's own loss does not see log π. Where the weights of log π move with another tensor, the
+    policy's part of the loss teaches it: it leaks. Where autograd cannot tell, log π is shifted.
     """
-    seen = [_gradients(call, c) for c in (case, case._replace(logp=case.logp - 0.5))]
-    found, names = [], None
-    for key, (leaf, gradient) in seen[0].items():
-        then = seen[1].get(key, (leaf, torch.zeros_like(gradient)))[1]
-        if gradient.abs().max() > 0 or then.abs().max() > 0:
-            names = _names(loss) if names is None else names
-            leaks = not torch.allclose(gradient, then, rtol=1e-5, atol=1e-12)
-            found.append(Leaf(names.get(key, f"a tensor of shape {tuple(leaf.shape)}"), leaks))
-    return found
+    found: dict[int, Leaf] = {}
+    for case in cases:
+        seen = _gradients(call, case)
+        then = _gradients(call, case._replace(logp=case.logp - 0.5)) if seen else {}
+        for key, now in seen.items():
+            gradient, later = now.gradient, then.get(key)
+            if now.moves is not None:
+                leaks = now.moves > 1e-12
+            else:
+                other = later.gradient if later else torch.zeros_like(gradient)
+                leaks = not torch.allclose(gradient, other, rtol=1e-5, atol=1e-12)
+            if not leaks and not gradient.abs().max():
+                continue
+            before = found.get(key) or Leaf(_name(loss, key, now.leaf), False)
+            moved = (later and later.moves) or 0.0
+            scales = leaks and now.moves is not None and gradient.numel() == 1
+            scales = scales and (now.in_front or abs(moved - now.moves) > 1e-6 * now.moves)
+            found[key] = Leaf(before.name, leaks or before.leaks, scales or before.scales)
+    return list(found.values())
 
 
-def _gradients(call: Call, case: Case) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+def _name(loss: Callable, key: int, leaf: torch.Tensor) -> str:
+    return _names(loss).get(key, f"a tensor of shape {tuple(leaf.shape)}")
+
+
+def _gradients(call: Call, case: Case) -> dict[int, _Seen]:
     """Every leaf of one call but log π itself, and its gradient."""
-    with _watched() as found:
+    with _watched(case.logp) as found:
         call(case)
-    own = torch.tensor(case.logp)
-    return {
-        key: pair
-        for key, pair in found.items()
-        if pair[0].shape != own.shape
-        or not torch.equal(pair[0].detach().to(own), own.to(pair[0]).to(own))
-    }
+    return found
 
 
 def _names(loss: Callable) -> dict[int, str]:

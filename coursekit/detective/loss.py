@@ -22,6 +22,7 @@ from coursekit.detective.tokens import takes_tokens
 
 Array = np.ndarray
 ASKED_TWICE = ("no padding", "forty episodes")  # and the first batch
+FOR_LEAVES = ("wide padding", "forty steps", "forty episodes")
 FOR_RATIOS = ("forty steps", "rewards below 0", "thirty steps", "forty episodes")
 
 
@@ -128,14 +129,16 @@ def _named(
     same, other = probes.masks(call, book, tolerance)
     notes += other
     also = f"; once each, with the same weights: {', '.join(same)}" if same else ""
-    others = graph.other_leaves(loss, call, wide)
+    others = graph.other_leaves(
+        loss, call, *(book.cases[book.numbered(label)] for label in FOR_LEAVES)
+    )
     if told := [leaf.name for leaf in others if leaf.leaks]:
         names = ["leaking_critic", *names]
         notes.append(f"the policy's part of the loss has a gradient for {', '.join(told)}")
     elif others:
         told = ", ".join(leaf.name for leaf in others)
         notes.append(
-            f"{told}: another gradient, which does not depend on log π, as of its own loss"
+            f"{told}: another gradient, in which the policy's part has no share, as of its own loss"
         )
     off = graph.ratios(call, [book.cases[book.numbered(label)] for label in FOR_RATIOS])
     name, text = graph.clip(off, tolerance) if off else ("", "")
