@@ -241,7 +241,10 @@ def test_a_critic_leaks_whatever_a_ratio_or_a_short_batch_hides(loss, names, ok)
         ("own loss by backward", with_critic(True, 0.5, calls=True),
          ("sum", "constant_baseline"), True),
         ("a factor that learns", lambda p, r, m, g: SCALE.sum() * losses.reinforce(p, r, m, g),
-         ("sum", "leaking_critic"), False),
+         ("sum", "leaking_coefficient"), False),
+        ("an entropy's coefficient", lambda p, r, m, g: losses.reinforce(p, r, m, g)
+         + SCALE.exp().sum() * (p.exp() * p * m).sum() / len(p),
+         ("entropy_bonus", "leaking_coefficient"), False),
     ]
 )  # fmt: skip
 def test_a_tensor_that_the_policys_loss_teaches_is_told(loss, names, ok):

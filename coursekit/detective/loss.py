@@ -132,10 +132,12 @@ def _named(
     others = graph.other_leaves(
         loss, call, *(book.cases[book.numbered(label)] for label in FOR_LEAVES)
     )
-    if told := [leaf.name for leaf in others if leaf.leaks]:
-        names = ["leaking_critic", *names]
-        notes.append(f"the policy's part of the loss has a gradient for {', '.join(told)}")
-    elif others:
+    for scales, name in ((True, "leaking_coefficient"), (False, "leaking_critic")):
+        if told := [leaf.name for leaf in others if leaf.leaks and leaf.scales == scales]:
+            names = [name, *names]
+            text = "the policy's part of the loss has a gradient for"
+            notes.append(f"{text} {', '.join(told)}" + ", which only scales it" * scales)
+    if others and not any(leaf.leaks for leaf in others):
         told = ", ".join(leaf.name for leaf in others)
         notes.append(
             f"{told}: another gradient, in which the policy's part has no share, as of its own loss"

@@ -52,6 +52,8 @@ def _named(look: Look, found: list[matching.Match], bound: float) -> Identity:
 
 def _free(look: Look) -> Identity | None:
     """A return less a baseline that the episode itself does not change."""
+    if look.without_rewards.any() and probes.depends_on_logp(look.ask, look.book):
+        return None  # however small: no baseline does
     found = probes.free_baseline(look.ask, look.book, look.u, look.tolerance)
     if isinstance(found, str):
         look.departs = found

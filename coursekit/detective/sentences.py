@@ -320,6 +320,13 @@ LOSSES: dict[str, tuple[str, str]] = {
         "it is pushed away from the returns, where the policy gains by that",
         "detach it: (returns − values.detach()); its own loss is another term",
     ),
+    "leaking_coefficient": (
+        "a number that stands in front of the loss, or of a term of it, has a gradient: as a "
+        "coefficient of the entropy or a temperature it grows or shrinks on and on, for nothing "
+        "in this loss holds it",
+        "detach it here: (coefficient.detach() · term); if it is to learn, as in SAC, its own loss "
+        "holds the target",
+    ),
     "clip_exchanged": (
         "the clip stops the wrong side: min and max are exchanged. On its own data, where every "
         "ratio is 1, nothing shows",
