@@ -343,6 +343,11 @@ def k3(p, m):
          ("entropy_penalty",), False),
         ("KL in float32", with_term(lambda p, m: 1e-5 * flat(p, m).sum(1).mean(),
                                     dtype=torch.float32), ("entropy_bonus",), False),
+        ("an entropy in float32", with_term(lambda p, m: -1e-5 * (p.exp() * p * m).sum(1).mean(),
+                                            dtype=torch.float32), ("entropy_penalty",), False),
+        ("beside a baseline of float32", lambda p, r, m, g: summed(lambda r, m, g: to_go(r, m, g)
+         - time(r).float().cos())(p, r, m, g) - 1e-5 * (p.exp() * p * m).sum(1).mean(),
+         ("entropy_penalty",), False),
         ("k3", with_term(lambda p, m: 1e-3 * k3(p, m).sum(1).mean()), ("entropy_bonus",), False),
         ("−k3", with_term(lambda p, m: -1e-3 * k3(p, m).sum(1).mean()),
          ("entropy_penalty",), False),
@@ -608,6 +613,38 @@ def test_a_mask_of_float32_does_not_blunt_the_eye():
         return -(p * (w + c * w**2) * m.float()).sum(1).mean()
 
     assert "compared to" not in str(check(loss, ("sum",), True))
+
+
+def half_mask(dtype, c=0.0, power=0.0):
+    """``c``: a part of the episode's own mean is taken off; ``power``: of its length, in front."""
+
+    def loss(p, r, m, g):
+        G, n = to_go(r, m, g), m.sum(1, keepdim=True)
+        w = (G - c * G.mean(1, keepdim=True)) * n**power
+        return -(p * w * m.to(dtype)).sum() / len(p)
+
+    return loss
+
+
+@table(
+    [
+        ("bf16, right", half_mask(torch.bfloat16), ("sum",), True),
+        ("bf16, own mean", half_mask(torch.bfloat16, c=0.03), ("unknown",), False),
+        "slow",
+        ("half, right", half_mask(torch.float16), ("sum",), True),
+        ("half, lengths", half_mask(torch.float16, power=0.001), ("unknown",), False),
+        ("bf16, tanh", lambda p, r, m, g: -(p * to_go(r, m, g).tanh() * m.bfloat16()).sum(1).mean(),
+         ("function_of_return",), False),
+    ]
+)  # fmt: skip
+def test_what_rounds_nothing_does_not_blunt_the_eye(loss, names, ok):
+    assert "16 is inside, where it rounds nothing" in str(check(loss, names, ok))
+
+
+def test_of_what_rounds_it_is_said_how_much_is_not_seen():
+    finding = detective.audit(lambda p, r, m, g: losses.reinforce(p.half(), r.half(), m, g))
+    assert finding.ok
+    assert "of a batch's largest weight is not seen" in str(finding)
 
 
 def test_gamma_may_be_given_to_the_audit():

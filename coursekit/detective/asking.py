@@ -135,9 +135,14 @@ class _Dtypes(TorchFunctionMode):
 
 def precision(ask: Callable[[], Any]) -> torch.dtype:
     """The coarsest kind of real number that this call computes with."""
+    return precisions(ask)[0]
+
+
+def precisions(ask: Callable[[], Any]) -> list[torch.dtype]:
+    """Every kind of real number that this call computes with, the coarsest first; float64 last."""
     with _Dtypes() as mode:
         ask()
-    return max(mode.seen & set(GRAIN), key=GRAIN.__getitem__, default=torch.float64)
+    return sorted(mode.seen & set(GRAIN) | {torch.float64}, key=GRAIN.__getitem__, reverse=True)
 
 
 def every(ask: Callable[[Any], Asked], cases: Sequence[Any]) -> Answers:

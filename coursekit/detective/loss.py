@@ -22,6 +22,7 @@ from coursekit.detective.tokens import takes_tokens
 
 Array = np.ndarray
 ASKED_TWICE = ("no padding", "forty episodes")  # and the first batch
+HALVES = (torch.float16, torch.bfloat16)
 FOR_LEAVES = ("wide padding", "forty steps", "forty episodes")
 FOR_RATIOS = ("forty steps", "rewards below 0", "thirty steps", "forty episodes")
 
@@ -106,9 +107,17 @@ def _named(
         return ask(loss, case, dtype)[0]
 
     wide = book.cases[book.numbered("wide padding")]
-    grain = asking.precision(lambda: (call(wide), call(book.cases[0])))
-    tolerance = max(asking.GRAIN[grain], asking.GRAIN[dtype])
-    if grain in (torch.float16, torch.bfloat16):  # rounding adds up
+    grains = asking.precisions(lambda: (call(wide), call(book.cases[0])))
+    tolerance = max(asking.GRAIN[grains[0]], asking.GRAIN[dtype])
+    halves, inside = [g for g in grains if g in HALVES], f"it computes in {_word(grains[0])} inside"
+    if halves:
+        fine = max(asking.GRAIN[grains[len(halves)]], asking.GRAIN[dtype])
+        tolerance = min(tolerance, max(fine, 4 * _rounding(call, book)))
+        if tolerance > asking.GRAIN[torch.float32]:
+            inside += f": what is less than {tolerance:.0e} of a batch's largest weight is not seen"
+        else:
+            inside = f"{_word(grains[0])} is inside, where it rounds nothing that was asked for"
+    if tolerance > asking.GRAIN[torch.float32]:  # rounding adds up
         u = np.where(
             np.isin(book.owners, [i for i, c in enumerate(book.cases) if c.mask.shape[1] > 100]),
             np.nan,
@@ -116,8 +125,8 @@ def _named(
         )
         notes.append("episodes of more than 100 steps were left out, for rounding adds up")
     found, seen = identify(u, book, call, tolerance), expected(u, book, tolerance)
-    if tolerance > asking.GRAIN[torch.float64]:
-        notes.append(f"it computes in {str(grain).removeprefix('torch.')} inside")
+    if grains[0] != torch.float64 or dtype != torch.float64:
+        notes.append(inside)
     leaks = sum(_leaks(*pair) for pair in pairs)
     if leaks:
         notes.append(f"padding has a gradient in {leaks} of {len(book.cases)} batches")
@@ -159,7 +168,8 @@ def _named(
     if kind == ("unknown",) or general:
         words = f"{in_words(seen.numbers)}, {way(seen.numbers['cosine'])}"
         headline = f"{words} (expectation against ∇J, worst: {seen.worst})"
-        if seen.same and (found.special or general):
+        exact = tolerance <= asking.GRAIN[torch.float32]
+        if seen.same and exact and (found.special or general):
             kind, headline = ("same_expectation",), f"unknown, but its expectation is {seen.same}"
     if kind == ("unknown",) or general & set(kind):
         notes += probes.described(call)
@@ -171,6 +181,25 @@ def _named(
         probed=f"{book.looked}{also}{OUTSIDE}",
         headline=headline,
     )
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _rounding(call: graph.Call, book: Casebook) -> float:
+    """How far the weights are from moving smoothly with log π and rewards, of a batch's largest.
+
+    The fourth differences of steps of .4 %, over eight, which is about what they make of noise.
+    """
+    off = [0.0]
+    for case in (book.cases[book.numbered(label)] for label in (*FOR_RATIOS, "wide padding")):
+        sizes = 1 + 0.0037 * np.arange(5)
+        w = [call(case._replace(logp=k * case.logp, rewards=k * case.rewards)) for k in sizes]
+        if not any(x is None for x in w):
+            bends = np.tensordot([1, -4, 6, -4, 1], np.array(w), 1)[case.mask]
+            off.append(np.abs(bends).max() / 8 / max(np.abs(w).max(), 1e-300))
+    return float(max(off))
 
 
 def _given(case: Case) -> dict[str, Array]:

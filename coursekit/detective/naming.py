@@ -52,7 +52,7 @@ def _named(look: Look, found: list[matching.Match], bound: float) -> Identity:
 
 def _free(look: Look) -> Identity | None:
     """A return less a baseline that the episode itself does not change."""
-    if look.without_rewards.any() and probes.depends_on_logp(look.ask, look.book):
+    if look.without_rewards.any() and probes.depends_on_logp(look.ask, look.book, look.tolerance):
         return None  # however small: no baseline does
     found = probes.free_baseline(look.ask, look.book, look.u, look.tolerance)
     if isinstance(found, str):
@@ -135,7 +135,7 @@ def _term(look: Look, term: Array, rest: Array) -> tuple[str, list[str], dict[st
         b > 0 and np.linalg.norm(x) < 1e-6 * b for x, b in zip(g, loudness(term, book), strict=True)
     ):
         name, does = "idle_term", "its expectation is 0: it adds noise, and changes nothing"
-    elif not probes.depends_on_logp(look.ask, book):
+    elif not probes.depends_on_logp(look.ask, book, look.tolerance):
         sign = "likelier" if term[some].mean() > 0 else "rarer"
         name, does = "other_term", f"nor on log π; on the whole it makes the actions taken {sign}"
     elif any(min(cosines) > 0.05 for cosines in pushes):

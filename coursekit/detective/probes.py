@@ -174,11 +174,16 @@ def _depends_on(
     return "time" if near.all() else "state"
 
 
-def depends_on_logp(ask: Ask, book: Casebook) -> bool:
-    """Without any reward, do the weights change with log π?"""
-    case = book.cases[book.numbered("rewards of 0")]
-    a, b = ask(case), ask(case._replace(logp=1.3 * case.logp))
-    return a is None or b is None or bool(np.abs(a - b).max() > 1e-6 * np.abs(a).max())
+def depends_on_logp(ask: Ask, book: Casebook, tolerance: float) -> bool:
+    """Without any reward, do the weights change with log π? Of what rounds coarsely, by so much?"""
+    near = min(tolerance / 10, 3e-7) if tolerance < 1e-4 else tolerance
+    for label in ("rewards of 0", "rewards below 0", "wide padding"):
+        case = book.cases[book.numbered(label)]
+        case = case._replace(rewards=0 * case.rewards)
+        a, b = ask(case), ask(case._replace(logp=1.3 * case.logp))
+        if a is None or b is None or np.abs(a - b)[case.mask].max() > near * np.abs(a).max():
+            return True
+    return False
 
 
 def follows_width(ask: Ask, book: Casebook) -> bool:
