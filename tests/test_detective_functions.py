@@ -165,6 +165,38 @@ def test_a_name_that_says_how_is_no_verdict():
     assert detective.audit(half, gamma=1.0).names == ("same_expectation",)
 
 
+def cut_after(steps):
+    return summed(lambda r, m, g: n_step(r, m, g, steps))
+
+
+def bent_beyond(size):
+    def loss(r, m, g):
+        G = to_go(r, m, g)
+        return torch.where(G.abs() > size, size * G.sign() + (G - size * G.sign()) / 2, G)
+
+    return summed(loss)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "words"),
+    [
+        (cut_after(20), "other_discount", "as γᵏ does up to k = 19; from k = 20 on 0"),
+        pytest.param(cut_after(12), "other_discount", "up to k = 11; from k = 12 on 0", marks=slow),
+        pytest.param(
+            cut_after(64), "other_discount", "at γ = 0.99 one that comes 0, 1, 2", marks=slow
+        ),
+        (bent_beyond(20), "function_of_return", "as it is up to 20 in size, not beyond: f(-3)"),
+    ],
+)
+def test_what_short_processes_do_not_show_keeps_its_name(loss, name, words):
+    finding = detective.audit(loss)
+    assert finding.names == (name,), str(finding)
+    assert words in str(finding)
+    with pytest.raises(AssertionError, match=name) as told:
+        detective.assert_policy_gradient(loss, allow=("same_expectation",))
+    assert "allow=('same_expectation',)" not in str(told.value)
+
+
 def test_what_is_found_last_is_none_of_what_is_found_first():
     book = detective.cases.casebook()
     first, late = (known.known_weights(book, late=x)[1] for x in (False, True))

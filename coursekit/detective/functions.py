@@ -125,6 +125,15 @@ def _shown(f: Array, x: Array, name: str) -> str:
     values = ", ".join(
         f"f({a:g}) = {v + 0.0:.3g}" for a, v in zip(AT, f[np.searchsorted(x, AT)], strict=True)
     )
+    departs = np.abs(f - x) > 1e-4 * np.abs(x)
+    if not departs[np.abs(x) <= 3].any() and departs.any():
+        bent = x[departs]
+        end = np.abs(bent).min()
+        some = {
+            bent[np.abs(bent - a).argmin()] for a in (bent.min(), -2 * end, 2 * end, bent.max())
+        }
+        values += "".join(f", f({a:.4g}) = {f[x == a][0] + 0.0:.4g}" for a in sorted(some))
+        return f"{what} x stands as it is up to {end:.3g} in size, not beyond: {values}"
     x, f = x[np.abs(x) < 20], f[np.abs(x) < 20]
     for shape, of in SHAPES.items():
         y = of(x)
@@ -171,23 +180,40 @@ def _other_discount(look: Look) -> Identity | None:
         if found := matching.search(
             look.u[look.keep], [one._replace(less=0 * block.one)], look.starts, look.tolerance
         ):
-            return _named(look, found[0], "other_discount", _kernel_in_words(kernels))
+            named = _named(look, found[0], "other_discount", _kernel_in_words(kernels))
+            later = all(_departs(g, *kernel[:2]) is None for g, kernel in kernels.items())
+            return named._replace(special=later)  # only the past counts otherwise
     return None
 
 
+def _departs(gamma: float, kappa: Array, n: int) -> int | None:
+    """The first delay k at which a reward does not count as γᵏ, beside one without delay."""
+    right = kappa[n - 1] * gamma ** np.arange(n)
+    off = np.abs(kappa[n - 1 :] - right) > 1e-4 * np.abs(kappa).max()
+    return int(off.argmax()) if off.any() else None
+
+
 def _kernel_in_words(kernels: dict) -> list[str]:
-    gamma = 0.9 if 0.9 in kernels else max(kernels)
+    of_late = {g: _departs(g, *kernel[:2]) for g, kernel in kernels.items()}
+    bent = [g for g, k in of_late.items() if k is not None]
+    gamma = 0.9 if 0.9 in bent else max(bent or [0.9 if 0.9 in kernels else max(kernels)])
     kappa, n, _ = kernels[gamma]
     now = kappa[n - 1] or np.abs(kappa).max()
-    later = ", ".join(f"{v + 0.0:.3g}" for v in (kappa[n - 1 : n + 5] / now).round(6))
+    relative = kappa[n - 1 :] / now
+
+    def listed(k: int) -> str:
+        return ", ".join(f"{v + 0.0:.3g}" for v in relative[k : k + 6].round(6))
+
     said = [f"linear in the rewards: at γ = {gamma:g} one that comes 0, 1, 2 … steps later counts "]
-    said[0] += f"{later}"
+    said[0] += listed(0)
+    if (k := of_late[gamma] or 0) > 5:
+        said[0] += f", as γᵏ does up to k = {k - 1}; from k = {k} on {listed(k)}"
     if np.abs(kappa[: n - 1]).max() > 1e-9 * np.abs(kappa).max():
         before = ", ".join(f"{v + 0.0:.3g}" for v in kappa[n - 2 : max(n - 6, 0) : -1] / now)
         said.append(f"rewards that came before t enter too: 1, 2 … steps before {before}")
         return said
-    ratio = kappa[n] / now
-    if ratio > 0 and np.abs(kappa[n - 1 :] / now - ratio ** np.arange(n)).max() < 1e-4:
+    ratio = relative[1] if n > 1 else 0
+    if ratio > 0 and np.abs(relative - ratio ** np.arange(n)).max() < 1e-4:
         said.append(f"that is {ratio:.4g}ᵏ: {ratio / gamma:.4g} γ in the place of γ")
     return said
 

@@ -169,8 +169,10 @@ def _named(
         words = f"{in_words(seen.numbers)}, {way(seen.numbers['cosine'])}"
         headline = f"{words} (expectation against ∇J, worst: {seen.worst})"
         exact = tolerance <= asking.GRAIN[torch.float32]
-        if seen.same and exact and (found.special or general):
+        if seen.same and exact and found.special:
             kind, headline = ("same_expectation",), f"unknown, but its expectation is {seen.same}"
+        elif seen.same and general:
+            headline = f"its expectation against ∇J is {seen.same}, which do not show it"
     if kind == ("unknown",) or general & set(kind):
         notes += probes.described(call)
     return Finding(
