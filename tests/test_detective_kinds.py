@@ -767,3 +767,30 @@ def remembering(reduce, weight=to_go, early=False, keep=baselines.TypicalLength,
 )  # fmt: skip
 def test_the_length_of_earlier_batches_is_no_mistake(loss, names, ok):
     check(loss, names, ok)
+
+
+def scaled_by_a_running(square, decay=0.9):
+    """Over the root of a mean over earlier batches and its own, as Gymnasium scales rewards."""
+    mean = [1.0]
+
+    def loss(p, r, m, g):
+        G = to_go(r, m, g)
+        mean[0] = decay * mean[0] + (1 - decay) * square(p.detach(), G, m)
+        return -(p * G * m).sum(1).mean() / mean[0] ** 0.5
+
+    return loss
+
+
+@table(
+    [
+        ("return", scaled_by_a_running(lambda p, G, m: float((G**2).mean())),
+         ("not_repeatable",), False),
+        "slow",
+        ("first return", scaled_by_a_running(lambda p, G, m: float(G[:, 0].abs().mean()) ** 2),
+         ("not_repeatable",), False),
+        ("log π", scaled_by_a_running(lambda p, G, m: float((p * m).sum(1).mean()) ** 2),
+         ("not_repeatable",), False),
+    ]
+)  # fmt: skip
+def test_what_is_remembered_of_rewards_is_no_length(loss, names, ok):
+    check(loss, names, ok)

@@ -297,10 +297,16 @@ def tracked(ask: Ask, book: Casebook, seen: list[Array | None]) -> tuple[str, ..
     """("typical",) or ("tilt",), with "whole_return", if n̄ is a running mean of earlier lengths.
 
     On every batch the weights are those of the sum over n̄, or of the episode mean times n̄, and from
-    one call to the next n̄ moves towards the length of the batch *before*: not of its own.
+    one call to the next n̄ moves towards the length of the batch *before*: not of its own. Rewards
+    a hundred times as large do not move it, nor do other log π.
     """
     labels = ("no padding", "forty steps", "rewards below 0", "thirty steps")
-    some = [book.cases[book.numbered(label)] for label in labels] * 3
+    base = [book.cases[book.numbered(label)] for label in labels]
+    some = base + [
+        case._replace(logp=more * case.logp, rewards=much * case.rewards)
+        for more, much in ((1, 100), (2, 1))
+        for case in base
+    ]
     then = [ask(case) for case in some]
     for name, norm in (("typical", ("sum",)), ("tilt", ("episode_mean",))):
         for weight in PLAIN:
