@@ -305,6 +305,34 @@ def test_a_clip_is_tried_at_ratios_that_are_not_1(loss, names, ok):
     assert "ratios other than 1 were tried: no gradient" in str(finding)
 
 
+def power_of_ratio(k, pick=None):
+    def loss(logp, rewards, mask, gamma):
+        ratio, A = (k * (logp - logp.detach())).exp(), losses.reward_to_go(rewards, gamma) / k
+        each = ratio * A if pick is None else pick(ratio * A, ratio.clamp(0.8, 1.2) * A)
+        return -(each * mask).sum(-1).mean()
+
+    return loss
+
+
+@table(
+    [
+        ("upside down", power_of_ratio(-1), ("sum", "ratio_inverted"), False),
+        ("squared", power_of_ratio(2), ("sum", "ratio_squared"), False),
+        "slow",
+        ("upside down and clipped", power_of_ratio(-1, torch.min), ("sum", "ratio_inverted"),
+         False),
+        ("upside down, clip exchanged", power_of_ratio(-1, torch.max), ("sum", "ratio_inverted"),
+         False),
+        ("root", power_of_ratio(0.5), ("sum", "ratio_root"), False),
+        ("plain", power_of_ratio(1), ("sum",), True),
+    ]
+)  # fmt: skip
+def test_a_power_of_the_ratio_is_told(loss, names, ok):
+    assert "ratios other than 1 were tried: each weight is multiplied by" in str(
+        check(loss, names, ok)
+    )
+
+
 def test_an_old_policy_that_can_not_be_exchanged_is_said_not_to_be_probed():
     hidden = partial(ppo, pick=torch.max, old=lambda p: torch.tensor(p.tolist(), dtype=p.dtype))
     assert "not probed: log π is used as a plain number somewhere" in str(detective.audit(hidden))

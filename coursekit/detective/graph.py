@@ -246,6 +246,11 @@ def ratios(call: Call, cases: list[Case]) -> Ratios | None:
 
 
 TRIED = "ratios other than 1 were tried: "
+POWERS = {
+    -1.0: ("ratio_inverted", "each weight is multiplied by one over its ratio"),
+    2.0: ("ratio_squared", "each weight is multiplied by the square of its ratio"),
+    0.5: ("ratio_root", "each weight is multiplied by the root of its ratio"),
+}
 STRANGE = "not probed: ratios other than 1, which enter in a way that is not known here"
 
 
@@ -258,6 +263,10 @@ def clip(seen: Ratios, tolerance: float) -> tuple[str, str]:
         return "", ""  # log π was cut off for another purpose
     if live.all():
         return "", TRIED + "each weight is multiplied by its ratio, there is no clip"
+    for power, (name, stands) in POWERS.items():
+        here = np.abs(f - r**power) < near * np.maximum(r, 1 / r) ** 2
+        if (here | dead).all() and here.mean() > 0.1:
+            return name, f"{TRIED}{stands}" + ", or by 0, as of a clip" * (not here.all())
     if not (live | dead).all() or not (live & up).any() or not (live & ~up).any():
         return "", STRANGE
     ends, shown = {}, []

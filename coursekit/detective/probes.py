@@ -318,7 +318,12 @@ def tracked(ask: Ask, book: Casebook, seen: list[Array | None]) -> tuple[str, ..
             mean = 1 / known_ if name == "typical" else known_
             lengths = np.array([case.mask.sum(-1).mean() for case in some])
             steps = np.diff(mean) / (lengths - mean)[:-1]
-            if (steps > 0).all() and (steps <= 1).all() and np.ptp(np.log(steps)) < 0.7:
+            if not ((steps > 0) & (steps <= 1)).all():
+                continue
+            rounds = np.log(np.append(steps, np.nan)).reshape(3, -1)  # the same lengths, thrice
+            if np.nanmax(rounds) - np.nanmin(rounds) < 0.7 and (
+                (np.nanmax(rounds, 0) - np.nanmin(rounds, 0) < 0.15).all()
+            ):
                 return (name, *[weight][: weight != "reward_to_go"])
     return ()
 

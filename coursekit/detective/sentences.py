@@ -337,6 +337,19 @@ LOSSES: dict[str, tuple[str, str]] = {
         "should come back. On its own data, where every ratio is 1, nothing shows",
         "take the smaller of ratio · A and clip(ratio) · A",
     ),
+    "ratio_inverted": (
+        "the ratio stands upside down, π_old/π. On its own data, where every ratio is 1, nothing "
+        "shows but its sign",
+        "exp(logp − old_logp)",
+    ),
+    "ratio_squared": (
+        "the ratio enters twice. On its own data, where every ratio is 1, nothing shows",
+        "multiply by it once",
+    ),
+    "ratio_root": (
+        "the root of the ratio enters. On its own data, where every ratio is 1, nothing shows",
+        "exp(logp − old_logp)",
+    ),
     "same_expectation": (
         "none of the losses that the detective knows; step by step it is not the sum, but its "
         "exact expectation is right on every process listed. A baseline from time or from other "
