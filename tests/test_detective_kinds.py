@@ -543,6 +543,13 @@ NAMED = [
      ("step_mean", "log_smoothed"), False),
     ("log cut", lambda p, r, m, g: losses.reinforce(p.clamp(min=-6), r, m, g),
      ("log_clamped",), False),
+    ("log cut above", lambda p, r, m, g: losses.reinforce(p.clamp(max=-0.02), r, m, g),
+     ("log_clamped",), False),
+    ("π cut at both ends", lambda p, r, m, g: losses.reinforce(
+        p.exp().clamp(1e-6, 1 - 1e-3).log(), r, m, g, "step_mean"),
+     ("step_mean", "log_clamped"), False),
+    ("sure actions left out", lambda p, r, m, g: losses.reinforce(
+        p * (p.detach() < -0.01), r, m, g), ("log_clamped",), False),
     ("over the deviation", lambda p, r, m, g: -(p * to_go(r, m, g) * m).sum(1).mean() / (
         masked(p, r, m, g).std(correction=0) + 1e-8), ("scaled_over_batch",), False),
     ("centred rewards", summed(lambda r, m, g: to_go((r - r[m].mean()) * m, m, g)),

@@ -105,7 +105,7 @@ DRAWN = (
     ("rewards of 0", (3, 2), 0, 0.9, 0, "mixed"),
     ("gamma 0", (2, 6, 4), 0, 0.0, 1, "mixed"),
     ("forty episodes", tuple(1 + i * 7 % 5 for i in range(40)), 0, 0.95, 1, "mixed"),
-    ("rare actions", (5, 8), 0, 0.9, 1, "mixed"),
+    ("sure and rare actions", (5, 8), 0, 0.9, 1, "mixed"),
     ("one episode", (9,), 2, 1.0, 1, "mixed"),
     ("forty steps", (31, 7, 40, 23), 0, 1.0, 1, "mixed"),
     ("thirty steps", (30, 11, 24), 0, 0.9, 1, "mixed"),
@@ -159,8 +159,11 @@ def _drawn_case(rng: np.random.Generator, label, lengths, columns, gamma, factor
         rewards = np.abs(rewards) * (1 if kind == "positive" else -1)
     if kind == "last":
         rewards = rewards * (np.arange(T) == np.array(lengths)[:, None] - 1)
-    low, high = (-30, 0) if label == "rare actions" else (-3, -0.05)
-    return Case(label, rng.uniform(low, high, mask.shape), factor * rewards * mask, mask, gamma)
+    rare = label == "sure and rare actions"
+    logp = rng.uniform(*(-30, 0) if rare else (-3, -0.05), mask.shape)
+    if rare:  # of the first episode, from -0.1 to -1e-6
+        logp[0] = -(10.0 ** (-1 + logp[0] / 6))
+    return Case(label, logp, factor * rewards * mask, mask, gamma)
 
 
 OUTSIDE = ". Nothing is said about what lies outside of these"
@@ -200,12 +203,12 @@ class Casebook:
             longest[case.gamma] = max(n, longest.get(case.gamma, 0))
         sizes = sorted({len(case.mask) for case in self.cases})
         rewards = np.abs(self.steps(lambda case: case.rewards))
-        rarest = self.steps(lambda case: case.logp).min()
+        logp = self.steps(lambda case: case.logp)
         return (
             f"{len(self.cases)} batches of B = {', '.join(map(str, sizes))} episodes, at γ (of up "
             f"to so many steps) = {', '.join(f'{g:g} ({n})' for g, n in sorted(longest.items()))}; "
             f"rewards of both signs, 0 or from {rewards[rewards > 0].min():.1g} to "
-            f"{rewards.max():.0f} in size; log π down to {rarest:.0f}; with padding at the end, "
+            f"{rewards.max():.0f} in size; log π from {logp.min():.0f} to {logp.max():.0e}; with padding at the end, "
             f"where rewards are 0, and without; {len(self.exact)} processes with every trajectory "
             "listed"
         )

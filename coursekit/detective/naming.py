@@ -234,7 +234,7 @@ def _clipped_rewards(look: Look) -> Identity | None:
 
 
 def _log(look: Look) -> Identity | None:
-    """log(π + ε), or log π cut from below, with a return as the weight."""
+    """log(π + ε), or log π cut from below, from above or both, with a return as the weight."""
     u, some = look.u[look.keep], look.keep
     logp = look.book.steps(lambda case: case.logp)[some]
     p = np.exp(logp)
@@ -252,18 +252,20 @@ def _log(look: Look) -> Identity | None:
             half = here & (np.abs(share / k - 0.5) < 0.49)  # where ε says most
             eps = np.median((p * (k / share - 1))[half]) if half.any() else eps
             dead, live = logp[(u == 0) & (y != 0)], logp[u != 0]
-            low = (dead.max(initial=-np.inf) + live.min()) / 2
+            low = (dead.max(initial=-np.inf, where=dead < live.min()) + live.min()) / 2
+            high = (dead.min(initial=np.inf, where=dead > live.max()) + live.max()) / 2
+            ends = [end for end in (low, high) if np.isfinite(end)]
             for name, times, number in (
                 ("log_smoothed", p / (p + eps), eps),
-                ("log_clamped", 1.0 * (logp > low), low),
+                ("log_clamped", 1.0 * ((logp > low) & (logp < high)), (ends or [np.nan])[0]),
             ):
                 k = (u @ (y * times)) / max((y * times) @ (y * times), 1e-300)
                 agrees = matching.agreement(u, k * y * times, look.starts, look.tolerance)
                 if np.isfinite(number) and number != 0 and agrees.all():
                     match = matching.Match(key, float(k), 0.0, agrees)
                     names = tuple(n for n in known.describe(match)[0] if n != "sum")
-                    what = "ε" if name == "log_smoothed" else "log π is cut near"
-                    text = f"{what} {float(number):.3g}"
+                    text = f"log π is cut near {' and near '.join(f'{end:.3g}' for end in ends)}"
+                    text = f"ε {float(number):.3g}" if name == "log_smoothed" else text
                     return Identity((*names, name), False, [look.total, text], {"at": number})
     return None
 

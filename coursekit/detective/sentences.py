@@ -81,7 +81,7 @@ LOSSES: dict[str, tuple[str, str]] = {
         "take log π from the logits, by log_softmax, where no ε is needed",
     ),
     "log_clamped": (
-        "log π is cut from below: rarer actions get no gradient at all",
+        "log π is cut at a bound: actions that are rarer, or surer, get no gradient at all",
         "take log π from the logits, by log_softmax, where nothing needs to be cut",
     ),
     "whole_return": (
