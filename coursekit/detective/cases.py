@@ -208,8 +208,8 @@ class Casebook:
             f"{len(self.cases)} batches of B = {', '.join(map(str, sizes))} episodes, at γ (of up "
             f"to so many steps) = {', '.join(f'{g:g} ({n})' for g, n in sorted(longest.items()))}; "
             f"rewards of both signs, 0 or from {rewards[rewards > 0].min():.1g} to "
-            f"{rewards.max():.0f} in size; log π from {logp.min():.0f} to {logp.max():.0e}; with padding at the end, "
-            f"where rewards are 0, and without; {len(self.exact)} processes with every trajectory "
+            f"{rewards.max():.0f} in size; log π from {logp.min():.0f} to {logp.max():.0e}; "
+            f"with padding at the end, where rewards are 0, and without; {len(self.exact)} processes with every trajectory "
             "listed"
         )
 
