@@ -1013,6 +1013,62 @@ def test_advantages_that_are_none_of_these(fn, name):
     assert name in finding.names
 
 
+def per_group(of):
+    def fn(rewards, group_ids):
+        out = torch.zeros_like(rewards)
+        for g in group_ids.unique():
+            out[group_ids == g] = of(rewards[group_ids == g])
+        return out
+
+    return fn
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        per_group(lambda R: (R - R.mean()).clamp(-5, 5)),
+        per_group(lambda R: (R - R.mean()).clamp(min=-20)),
+        per_group(lambda R: ((R - R.mean()) / (R.std() + 1e-4)).clamp(-2, 2)),
+        per_group(lambda R: ((R - R.mean()) / (R.std(correction=0) + 1e-4)).clamp(max=10)),
+        lambda rewards, group_ids: rewards.clamp(-10, 10),
+        lambda rewards, group_ids: 50 * torch.tanh(rewards / 50),
+    ],
+)
+def test_a_bound_on_rewards_or_advantages_is_not_passed_over(fn):
+    finding = audit_advantages(fn)
+    assert (finding.ok, finding.names[0]) == (False, "unknown")
+    assert "the same on" in str(finding)
+    assert "rewards of both signs, 0.001 to 1586" in finding.probed
+
+
+@pytest.mark.parametrize(
+    ("fn", "names", "ok", "number"),
+    [
+        (lambda rewards, group: 2 * rewards - 1, ("constant_baseline", "scaled"), True, 0.5),
+        (lambda rewards, group: rewards + 3, ("constant_baseline",), True, -3),
+        (lambda rewards, group: 1 - rewards, ("constant_baseline", "wrong_sign"), False, 1),
+        (per_group(lambda R: R - R.median()), ("group_lower_median",), False, None),
+        (
+            per_group(lambda R: (R - R.mean()) / R.std(correction=0).clamp(min=0.1)),
+            ("group_std",),
+            False,
+            0.1,
+        ),
+    ],
+)
+def test_a_number_as_baseline_a_lower_median_and_a_least_deviation(fn, names, ok, number):
+    finding = audit_advantages(fn)
+    assert (finding.names, finding.ok) == (names, ok)
+    found = finding.numbers.get("baseline", finding.numbers.get("least_deviation"))
+    assert found == (number and pytest.approx(number))
+
+
+def test_groups_of_unequal_size_are_weighted_by_their_own_mean():
+    text = "groups of G weigh 1 − 1/G"
+    assert text in str(audit_advantages(per_group(lambda R: R - R.mean())))
+    assert text not in str(audit_advantages(lambda rewards, group_ids: rewards))
+
+
 # --- Accumulation.
 
 

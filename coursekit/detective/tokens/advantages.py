@@ -22,6 +22,15 @@ REWARDS = ("rewards", "reward", "scores", "outcome_rewards", "token_level_reward
 T, NEAR, HALVES = 3, 1e-6, (torch.float16, torch.bfloat16)
 
 
+class Seen(NamedTuple):
+    """One batch that was asked: its label, rewards, groups and advantages, (B,) each."""
+
+    label: str
+    R: Array
+    groups: Array
+    A: Array
+
+
 class Form(NamedTuple):
     """What each parameter is, and whether NumPy arrays are given in place of tensors."""
 
@@ -56,6 +65,9 @@ BASELINES: dict[str, Callable[[Array, Array], Array]] = {
     "batch_mean": lambda R, same: _mean(R, _all(same)),
     "batch_leave_one_out": lambda R, same: _mean(R, _others(_all(same))),
     "group_median": lambda R, same: np.array([np.median(R[row]) for row in same]),
+    "group_lower_median": lambda R, same: np.array(
+        [np.sort(R[row])[(row.sum() - 1) // 2] for row in same]
+    ),
 }
 SCALES: dict[str, Callable[[Array, Array], Array]] = {
     "group_std": lambda R, same: _std(R, same, 0),
@@ -73,7 +85,17 @@ TOGETHER = {  # (taken off, divided by) -> one name, that of ``coursekit.tokens`
     ("leave_one_out", "others_std"): "others_std",
 }
 UNBIASED = {"none", "own_mean", "leave_one_out", "batch_mean", "batch_leave_one_out"}
+UNBIASED |= {"constant_baseline"}
 ROOTS = np.sqrt(np.array([2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37.0]))
+
+
+def _with_outliers(G: int) -> tuple[Array, Array]:
+    """Two groups of G, in one a reward far above the others, in the other one far below."""
+    R = np.resize(ROOTS, 2 * G) * (1 + np.arange(2 * G) / (2 * G))
+    R[2], R[G + 5] = 1000, -1000
+    return R, np.repeat([0, 1], G)
+
+
 # label -> rewards, groups
 CASES: dict[str, tuple[Array, Array]] = {
     "two groups of four": (ROOTS[[3, 0, 6, 1, 7, 2, 5, 4]] - 3, np.repeat([0, 1], 4)),
@@ -83,6 +105,8 @@ CASES: dict[str, tuple[Array, Array]] = {
     ),
     "four groups of two": (ROOTS[[1, 4, 0, 9, 7, 2, 5, 3]], np.repeat([0, 1, 2, 3], 2)),
     "small rewards": (ROOTS[[3, 0, 6, 1, 7, 2, 5, 4]] / 1000, np.repeat([0, 1], 4)),
+    "large rewards": (1000 * (ROOTS[[3, 0, 6, 1, 7, 2, 5, 4]] - 3), np.repeat([0, 1], 4)),
+    "outliers": _with_outliers(120),
 }
 MIXED = {
     "groups of 3, 3 and 2": (
@@ -100,8 +124,9 @@ def audit_advantages(fn: Callable[..., Any]) -> Finding:
     ``rewards`` (B,), or (B, T) with ``response_mask``; ``group_ids`` or ``group_size``; it returns
     (B,) or (B, T), or a tuple of which that is the first. Tensors, or NumPy arrays where it refuses
     those. ✓: with a sum over tokens the expectation is ∇J for any rewards and any prompts, up to a
-    constant (none, own_mean, leave_one_out, batch_mean). Whatever is divided by is a random number
-    or differs from prompt to prompt.
+    constant (none, constant_baseline, own_mean, leave_one_out, batch_mean); with own_mean while all
+    groups are of one size, for it multiplies a prompt's part by 1 − 1/G. Whatever is divided by is
+    a random number or differs from prompt to prompt.
     """
     form = _bound(fn)
     if not isinstance(form, Form):
@@ -120,7 +145,7 @@ def audit_advantages(fn: Callable[..., Any]) -> Finding:
     cases = CASES | (MIXED if "group_ids" in form.takes.values() else {})
     asked = {label: (*case, _ask(fn, form, *case)) for label, case in cases.items()}
     notes = [f"{k}: {'; '.join(w.values())}" for k, (*_, (_, w)) in asked.items() if w]
-    seen = [(R, g, a) for R, g, (a, _) in asked.values() if a is not None]
+    seen = [Seen(k, R, g, a) for k, (R, g, (a, _)) in asked.items() if a is not None]
     grain = asking.precision(lambda: _ask(fn, form, *first))
     near = max(NEAR, asking.GRAIN[grain]) if grain in HALVES else NEAR
     names, numbers, said = _named(seen, near)
@@ -128,14 +153,31 @@ def audit_advantages(fn: Callable[..., Any]) -> Finding:
     edges, troubles = _edges(fn, form)
     changed = [name for *_, (_, w) in asked.values() for name in w if name != "raises"]
     names += [*dict.fromkeys(changed), *troubles]
+    if names[:1] == ["own_mean"] and "group_ids" in form.takes.values():
+        said.append("groups of G weigh 1 − 1/G: prompts of larger groups more, where sizes differ")
     ok = set(names) <= UNBIASED | {"scaled"} and numbers.get("factor", 1) > 0
     return _finding(
         names,
         ok,
         evidence=[*said, *edges, *notes],
         numbers=numbers,
-        probed=f"{len(seen)} batches of 8 and 12 rewards in groups of 2 to 4, of both signs and "
-        "small; a group of equal rewards, a group of one. Nothing is said about rewards per token",
+        probed=_probed(seen),
+    )
+
+
+def _probed(seen: list[Seen]) -> str:
+    sizes = sorted({int(n) for one in seen for n in np.bincount(one.groups)})
+    rewards = np.abs(np.concatenate([one.R for one in seen]))
+    furthest = max(
+        np.abs((one.R - _mean(one.R, same)) / _std(one.R, same, 0)).max()
+        for one in seen
+        for same in [_same(one.groups)]
+    )
+    return (
+        f"{len(seen)} batches in groups of {', '.join(map(str, sizes))}; rewards of both signs, "
+        f"{rewards.min():.1g} to {rewards.max():.0f} in size, up to {furthest:.2g} deviations from "
+        "the mean of their group; a group of equal rewards, a group of one. Nothing is said about "
+        "what lies outside of these, nor about rewards per token"
     )
 
 
@@ -206,38 +248,56 @@ def _same(groups: Array) -> Array:
     return groups[:, None] == groups
 
 
-def _named(
-    seen: list[tuple[Array, Array, Array]], near: float
-) -> tuple[list[str], dict[str, float], list[str]]:
+def _named(seen: list[Seen], near: float) -> tuple[list[str], dict[str, float], list[str]]:
     """Baseline and divisor that give every number; else unknown, with what stands where."""
-    size = [np.abs(A).max() for *_, A in seen]
-    if not max(size):
+    if not any(np.abs(one.A).max() for one in seen):
         return ["no_reward"], {}, ["every advantage is 0"]
+    A, models = np.concatenate([one.A for one in seen]), {}
     for name, baseline in BASELINES.items():
-        centred = [R - baseline(R, _same(g)) for R, g, _ in seen]
-        tops = np.concatenate(centred)
-        A = np.concatenate([a for *_, a in seen])
-        factor = float((tops @ A) / (tops @ tops))
-        if _close(A, factor * tops, seen, near):
-            names = [
-                name,
-                *["scaled"] * (abs(abs(factor) - 1) > near),
-                *["wrong_sign"] * (factor < 0),
-            ]
-            return names, {"factor": factor}, [f"A_i = {factor:.6g} · (R_i − {WORDS[name]})"]
+        tops = np.concatenate([one.R - baseline(one.R, _same(one.groups)) for one in seen])
+        models[f"R_i − {WORDS[name]}"] = tops
+        factor, b = float((tops @ A) / (tops @ tops)), 0.0
+        if name == "none" and not _close(A, factor * tops, seen, near):
+            factor, b = _line(tops, A, seen)
+        if factor and _close(A, factor * (tops - b), seen, near):
+            names = ["constant_baseline" if b else name]
+            names += ["scaled"] * (abs(abs(factor) - 1) > near) + ["wrong_sign"] * (factor < 0)
+            text = f"A_i = {factor:.6g} · (R_i − {f'{b:.4g}' if b else WORDS[name]})"
+            return names, {"factor": factor} | ({"baseline": b} if b else {}), [text]
         for scale, spread in SCALES.items():
-            stds = np.concatenate([spread(R, _same(g)) for R, g, _ in seen])
-            if (eps := _epsilon(tops, A, stds, seen, near)) is not None:
-                inside, value = eps
+            stds = np.concatenate([spread(one.R, _same(one.groups)) for one in seen])
+            models[f"(R_i − {WORDS[name]}) / {WORDS[scale]}"] = tops / np.maximum(stds, 1e-300)
+            if bottom := _bottom(tops, A, stds, seen, near):
                 names = [TOGETHER.get((name, scale), name)]
                 names += [] if (name, scale) in TOGETHER else [f"over_{scale}"]
-                tail = f", ε = {value:.3g}{' inside the root' if inside else ''}" * (value > 1e-12)
-                text = f"A_i = (R_i − {WORDS[name]}) / {WORDS[scale]}{tail}"
-                return names, {"epsilon": value}, [text]
-    R, g, A = seen[0]
-    own = R - BASELINES["own_mean"](R, _same(g))
-    rows = "; ".join(f"{r:.3g} -> {a:.3g} / {o:.3g}" for r, a, o in zip(R, A, own, strict=True))
-    return ["unknown"], {}, [f"rewards -> yours / R_i − mean of its group: {rows[:220]}"]
+                text = f"A_i = (R_i − {WORDS[name]}) / {WORDS[scale]}{bottom.words}"
+                return names, bottom.numbers, [text]
+    return ["unknown"], {}, _side_by_side(A, models, seen)
+
+
+def _line(x: Array, A: Array, seen: list[Seen]) -> tuple[float, float]:
+    """k and b of A = k (x − b), where every batch counts alike."""
+    scale = 1 / np.concatenate(
+        [np.full(len(one.A), max(np.abs(one.A).max(), 1e-9)) for one in seen]
+    )
+    columns = np.array([x * scale, scale])
+    size = np.abs(columns).max(-1)
+    k, c = np.linalg.lstsq((columns.T / size), A * scale, rcond=None)[0] / size
+    return (float(k), float(-c / k)) if k else (0.0, 0.0)
+
+
+def _side_by_side(A: Array, models: dict[str, Array], seen: list[Seen]) -> list[str]:
+    """Which formula it is on most batches, and five rewards of the first on which it is not."""
+    agrees = {text: _agrees(A, model, seen, 1e-3) for text, model in models.items()}
+    text = max(agrees, key=lambda text: agrees[text].sum())
+    k = int(np.argmin(agrees[text]))
+    one, at = seen[k], slice(*(sum(len(s.A) for s in seen[:j]) for j in (k, k + 1)))
+    worst = sorted(np.argsort(-np.abs(A[at] - models[text][at]))[:5])
+    rows = "; ".join(f"{one.R[i]:.3g} -> {one.A[i]:.3g} / {models[text][at][i]:.3g}" for i in worst)
+    return [
+        f"nearest: {text}, the same on {agrees[text].sum()} of {len(seen)} batches",
+        f"on {one.label}, rewards -> yours / its: {rows}",
+    ]
 
 
 WORDS = {
@@ -247,6 +307,7 @@ WORDS = {
     "batch_mean": "the mean of the batch",
     "batch_leave_one_out": "the mean of all others",
     "group_median": "the median of its group",
+    "group_lower_median": "the lower median of its group",
     "group_std": "the deviation of its group (ddof 0)",
     "group_std_ddof1": "the deviation of its group (ddof 1)",
     "batch_std": "the deviation of the batch (ddof 0)",
@@ -256,32 +317,45 @@ WORDS = {
 }
 
 
-def _close(A: Array, model: Array, seen: list, near: float) -> bool:
-    starts = np.cumsum([0] + [len(a) for *_, a in seen])[:-1]
+def _agrees(A: Array, model: Array, seen: list[Seen], near: float) -> Array:
+    starts = np.cumsum([0] + [len(one.A) for one in seen])[:-1]
     off, size = (np.maximum.reduceat(np.abs(x), starts) for x in (A - model, A))
-    return bool((off <= near * np.maximum(size, 1e-300)).all())
+    return off <= near * np.maximum(size, 1e-300)
 
 
-def _epsilon(
-    tops: Array, A: Array, stds: Array, seen: list, near: float
-) -> tuple[bool, float] | None:
-    """(inside the root?, ε) of top / (std + ε) or top / √(std² + ε); None if neither is A."""
+def _close(A: Array, model: Array, seen: list[Seen], near: float) -> bool:
+    return bool(_agrees(A, model, seen, near).all())
+
+
+class Bottom(NamedTuple):
+    """What is done to a deviation before it divides: numbers and words."""
+
+    numbers: dict[str, float]
+    words: str
+
+
+def _bottom(tops: Array, A: Array, stds: Array, seen: list[Seen], near: float) -> Bottom | None:
+    """ε of top / (std + ε) or top / √(std² + ε), or c of top / max(std, c); None if none is A."""
     some = np.abs(A) > 1e-9
     if not some.any() or (stds[some] == 0).any():
         return None
-    small = some & (stds < 0.1 * stds.max())
-    at = small if small.any() else some
-    for inside in (False, True):
-        with np.errstate(all="ignore"):
-            gap = (tops / A) ** 2 - stds**2 if inside else tops / A - stds
-        eps = float(np.median(gap[at]))
+    least = some & (stds < 30 * stds[some].min())  # where an ε says most
+    with np.errstate(all="ignore"):
+        bottom = np.abs(tops / A)
+    floor = float(np.median(bottom[some & (stds == stds[some].min())]))
+    for gap, tail, of in (
+        (bottom - stds, "", lambda e: stds + e),
+        (bottom**2 - stds**2, " inside the root", lambda e: np.sqrt(stds**2 + e)),
+    ):
+        eps = float(np.median(gap[least]))
         eps = 0.0 if abs(eps) < 1e-10 or near > NEAR else eps  # rounding hides an ε
         if not np.isfinite(eps) or eps < 0:
             continue
         eps = float(f"{eps:.3g}")
-        bottom = np.sqrt(stds**2 + eps) if inside else stds + eps
-        if _close(A, tops / np.where(bottom > 0, bottom, 1), seen, near):
-            return inside, eps
+        if _close(A, tops / np.maximum(of(eps), 1e-300), seen, near):
+            return Bottom({"epsilon": eps}, f", ε = {eps:.3g}{tail}" * (eps > 1e-12))
+    if _close(A, tops / np.maximum(stds, floor), seen, near):
+        return Bottom({"least_deviation": floor}, f", which counts as no less than {floor:.3g}")
     return None
 
 

@@ -479,13 +479,21 @@ ADVANTAGES: dict[str, tuple[str, str]] = {
     "none": ("the reward itself: unbiased, and noisy", "take off a mean of other answers"),
     "own_mean": (
         "the mean of the group, its own reward included: (1 − 1/G) times leave-one-out (GRPO, "
-        "Dr. GRPO)",
+        "Dr. GRPO), one constant where all groups are of one size",
         "",
     ),
     "leave_one_out": ("the mean of the other answers of the group (RLOO): unbiased", ""),
     "batch_mean": ("the mean of the batch, its own reward included: (1 − 1/B) ∇J", ""),
     "batch_leave_one_out": ("the mean of all other answers: unbiased", ""),
+    "constant_baseline": (
+        "a number is taken off every reward: unbiased, and mostly noisier than a mean of others",
+        "",
+    ),
     "group_median": ("the median of the group", "a mean is unbiased up to a factor"),
+    "group_lower_median": (
+        "the median of the group, the lower one where there are two (torch.median)",
+        "a mean is unbiased up to a factor",
+    ),
     "group_std": (
         "less the mean of the group, over its deviation with ddof 0 (GRPO; polgrad, verl's paper "
         "form): for rewards 0 and 1 a scale for each prompt, so prompts are weighted by difficulty",
