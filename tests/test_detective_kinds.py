@@ -492,6 +492,62 @@ def test_an_update_by_micro_batches_or_by_another_policy_is_named(settings, name
     assert not finding.ok
 
 
+def moved_by(of, cast=lambda x: x):
+    """An update by a loss of (log π, returns, mask, entropy of each state)."""
+
+    def fn(params, batch, lr):
+        theta = params["theta"].detach().clone().requires_grad_()
+        every = torch.log_softmax(theta, -1)
+        p = cast(every[batch.obs, batch.actions])
+        H = -(every.exp() * every).sum(-1)[batch.obs]
+        G = cast(losses.reward_to_go(batch.rewards, batch.gamma) * batch.mask)
+        (g,) = torch.autograd.grad(of(p, G, cast(batch.mask * 1.0), H, batch), theta)
+        return {"theta": (theta - lr * g).detach()}
+
+    return fn
+
+
+def returns(batch, most=math.inf, less=0.0):
+    return losses.reward_to_go(batch.rewards.clamp(-most, most), batch.gamma - less)
+
+
+def main(p, G, m):
+    return -(p * G * m).sum() / len(p)
+
+
+@pytest.mark.parametrize(
+    ("of", "names"),
+    [
+        (lambda p, G, m, H, b: main(p, G, m) + 1e-5 * (p**2 * m).sum() / len(p), "entropy_bonus"),
+        (lambda p, G, m, H, b: main(p, G, m) - 1e-4 * (p.exp() * p * m).sum(), "entropy_penalty"),
+        (lambda p, G, m, H, b: main(p, G, m) - 1e-2 * (H * m).sum() / m.sum(), "entropy_bonus"),
+        (lambda p, G, m, H, b: main(p, G, m) + 1e-5 * (H * m).sum() / len(p), "entropy_penalty"),
+        (lambda p, G, m, H, b: main(p, G, m) + 1e-3 * (p * m).sum() / m.sum(), "idle_term"),
+        (lambda p, G, m, H, b: main(p, (1 + 1e-5 * len(p)) * G, m), "rescaled_per_batch"),
+        (lambda p, G, m, H, b: main(p, returns(b, less=1e-5), m), "unknown"),
+        (lambda p, G, m, H, b: main(p, returns(b, most=10), m), "unknown"),
+        (lambda p, G, m, H, b: main(p, G.clamp(max=20), m), "unknown"),
+        (
+            lambda p, G, m, H, b: main(p * (1 + 1e-3 * m.sum(1)[:, None]), G, m.bfloat16()),
+            "unknown",
+        ),
+    ],
+)
+def test_what_is_small_or_seldom_in_an_update_is_not_passed_over(of, names):
+    finding = detective.audit_update(moved_by(of))
+    assert (finding.names, finding.ok) == ((names,), False)
+    assert "returns up to 1200" in finding.probed
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_update_that_rounds_is_compared_as_finely_as_it_rounds(dtype):
+    finding = detective.audit_update(
+        moved_by(lambda p, G, m, *_: main(p, G, m), lambda x: x.to(dtype))
+    )
+    assert finding.names == ("sum",)
+    assert "for rounding inside" in str(finding)
+
+
 # --- And: no crash, nothing fitted, nothing said that is not so.
 
 

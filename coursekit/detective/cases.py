@@ -111,13 +111,14 @@ DRAWN = (
     ("thirty steps", (30, 11, 24), 0, 0.9, 1, "mixed"),
     ("long", (1050, 3), 0, 0.99, 1, "mixed"),
 )
-# For updates: process, γ, and which of its trajectories make the batch: unequal lengths, B of 4
-# and more, so that groups of episodes can be told from the batch.
+# For updates: process, γ, which of its trajectories make the batch, and a factor on the rewards:
+# unequal lengths, B of 4 and more, so that groups of episodes can be told from the batch.
 PICKED = (
-    (fork(), 1.0, (0, 5, 2, 11)),
-    (mdp.toll_bridge(), 0.9, (0, 7, 3, 1, 5)),
-    (pole(12), 1.0, (0, 15, 4, 21, 9, 2)),
-    (pole(6), 0.9, (8, 1, 5, 0, 3, 6, 2, 7)),
+    (fork(), 1.0, (0, 5, 2, 11), 1),
+    (mdp.toll_bridge(), 0.9, (0, 7, 3, 1, 5), 1),
+    (pole(12), 1.0, (0, 15, 4, 21, 9, 2), 1),
+    (pole(6), 0.9, (8, 1, 5, 0, 3, 6, 2, 7), 1),
+    (fork(), 0.9, (3, 8, 1, 6, 10), 300),
 )
 
 
@@ -142,12 +143,14 @@ def _process_cases(process: mdp.FiniteMDP, label: str, gamma: float, B: int):
     return cases, Exact(label, gamma, prob, index, z, truth, dropped, even)
 
 
-def _picked_case(process: mdp.FiniteMDP, gamma: float, numbers: tuple[int, ...]) -> Case:
+def _picked_case(
+    process: mdp.FiniteMDP, gamma: float, numbers: tuple[int, ...], factor: float
+) -> Case:
     theta, tau = _theta(process), mdp.enumerate_trajectories(process)
     tau = mdp.Trajectories(*(field[list(numbers)] for field in tau))
     logp, T = np.where(tau.mask, mdp.logp(tau, theta), -0.4), tau.lengths.max()
-    fields = (x[:, :T] for x in (logp, tau.rewards, tau.mask))
-    label = f"{len(numbers)} episodes of {process.name}"
+    fields = (x[:, :T] for x in (logp, factor * tau.rewards, tau.mask))
+    label = f"{len(numbers)} episodes of {process.name}" + f", rewards × {factor:g}" * (factor > 1)
     return Case(label, *fields, gamma, tau.obs[:, :T], tau.actions[:, :T], theta)
 
 
@@ -227,7 +230,7 @@ def casebook(gamma: float | None = None) -> Casebook:
     }.values():
         more, known = _process_cases(*row)
         found, exact = found + more, [*exact, known]
-    found += [_picked_case(process, of(g), numbers) for process, g, numbers in PICKED]
+    found += [_picked_case(process, of(g), *rest) for process, g, *rest in PICKED]
     found += [_drawn_case(rng, *row[:3], of(row[3]), *row[4:]) for row in DRAWN]
     return Casebook(tuple(found), tuple(exact))
 

@@ -14,13 +14,15 @@ import numpy as np
 import torch
 
 from coursekit import losses, mdp
-from coursekit.detective import asking, known, matching, sentences
+from coursekit.detective import asking, known, matching, naming, sentences
 from coursekit.detective.cases import Case, Casebook, casebook, with_junk
 from coursekit.detective.expectation import compared, in_words
 from coursekit.detective.finding import Finding
+from coursekit.detective.looking import EXACT
 
 Array = np.ndarray
 RATES = (0.2, 0.02)
+GROWN = (1.0, 1.0037, 1.0113, 1.027)  # rewards are multiplied by these, to see how it rounds
 
 
 class Batch(NamedTuple):
@@ -73,20 +75,26 @@ def audit_update(fn: Callable[..., Any]) -> Finding:
     if not np.isfinite(u).all() or not u.any():
         names = ("no_update" if np.isfinite(u).all() else "nan", *names)
         return Finding(names=names, ok=False, evidence=evidence + wrong, **extra)
-    found, ok, numbers = describe(u, moves(book))
+    grain, near = _grain(fn, book), EXACT
+    found, ok, numbers, told = describe(u, book, near)
+    if found == ("unknown",) and asking.GRAIN[grain] > EXACT:
+        near = min(asking.GRAIN[grain], max(EXACT, 8 * _rounding(fn, book)))
+        found, ok, numbers, told = describe(u, book, near)
+    if found == ("unknown",) and (term := _without_rewards(fn, book)) is not None:
+        found, ok, numbers, told = _with_term(u, term, book, near) or (found, ok, numbers, told)
     once = u[: len(again)]
     if not np.allclose(once, again, rtol=1e-6, atol=1e-9):
         left = np.allclose(2 * once, again, rtol=1e-6, atol=1e-9)
         names, ok = ("gradients_left_over" if left else "not_repeatable", *names), False
-    evidence += [f"{name} {value:.4g}" for name, value in numbers.items()]
-    numbers |= compared(u, moves(book).blocks[0].rows[0])
+    evidence += [f"{name} {value:.4g}" for name, value in numbers.items()] + told
+    numbers |= compared(*_alike_in_size(u, moves(book)))
     text = in_words(numbers)
     evidence += [f"against the moves of the sum: {text}", *wrong]
-    case = chosen(book)[0]
-    grain = asking.precision(lambda: _ask(fn, given(case)[0], case, RATES[0]))
-    if grain in (torch.float16, torch.bfloat16):
-        told = str(grain).removeprefix("torch.")
-        evidence.append(f"it computes in {told} inside: steps so small are lost in the rounding")
+    if near > EXACT and found != ("unknown",):
+        evidence.append(f"compared to {near:.0e} of a batch's largest move, for rounding inside")
+    elif grain in (torch.float16, torch.bfloat16):
+        kind = str(grain).removeprefix("torch.")
+        evidence.append(f"it computes in {kind} inside: steps so small are lost in the rounding")
     if not {"changes_inputs", "not_repeatable"} & set(names) and _padding_matters(fn, book):
         evidence.append(
             "relies on rewards of 0 in the padding: with others there it moves otherwise"
@@ -117,6 +125,46 @@ def _every(fn: Callable, book: Casebook):
             moved.append(step)
             changed = changed or wrote
     return first, second, changed, None
+
+
+def _alike_in_size(u: Array, what: Moves) -> tuple[Array, Array]:
+    """The moves u and those of the sum, so that each batch counts alike, whatever its rewards."""
+    right, starts = what.blocks[0].rows[0], what.starts
+    size = matching.peak(right, starts)
+    scale = np.repeat(
+        np.where(size > 1e-9, 1 / np.maximum(size, 1e-9), 1), np.diff([*starts, len(u)])
+    )
+    return u * scale, right * scale
+
+
+def _grain(fn: Callable, book: Casebook) -> torch.dtype:
+    case = chosen(book)[0]
+    return asking.precision(lambda: _ask(fn, given(case)[0], case, RATES[0]))
+
+
+def _rounding(fn: Callable, book: Casebook) -> float:
+    """How far moves are from straight lines in the size of the rewards, over the largest move."""
+    off, line = [0.0], np.stack([np.ones(len(GROWN)), GROWN], axis=-1)
+    for case in chosen(book):
+        grown = [case._replace(rewards=k * case.rewards) for k in GROWN]
+        seen = [_ask(fn, given(one)[0], one, min(RATES))[0] for one in grown]
+        if any(x is None or not np.isfinite(x).all() for x in seen) or not np.any(seen):
+            continue
+        fit = line @ np.linalg.lstsq(line, np.array(seen), rcond=None)[0]
+        off.append(float(np.abs(seen - fit).max() / np.abs(seen).max()))
+    return max(off)
+
+
+def _without_rewards(fn: Callable, book: Casebook) -> Array | None:
+    """All moves in a row where every reward is 0; None if there are none."""
+    rows = []
+    for lr, case in itertools.product(RATES, chosen(book)):
+        params, _ = given(case)
+        rows.append(_ask(fn, params, case._replace(rewards=0 * case.rewards), lr)[0])
+        if rows[-1] is None or not np.isfinite(rows[-1]).all():
+            return None
+    u = np.concatenate(rows)
+    return u if u.any() else None
 
 
 def _ask(fn: Callable, params: dict, case: Case, lr: float):
@@ -167,9 +215,14 @@ def _probed(book: Casebook) -> str:
     used, rates = chosen(book), " and ".join(f"{rate:g}" for rate in RATES)
     longest = max(case.mask.sum(-1).max() for case in used)
     most = max(len(case.mask) for case in used)
+    largest = max(np.abs(case.rewards).max() for case in used)
+    returns = max(
+        np.abs(losses.reward_to_go(case.rewards, case.gamma) * case.mask).max() for case in used
+    )
     return (
-        f"{len(used)} batches of 1 to {most} episodes of up to {longest} steps, rewards of 0 in "
-        f"the padding, rates {rates}. Nothing is said about what lies outside of these"
+        f"{len(used)} batches of 1 to {most} episodes of up to {longest} steps, rewards up to "
+        f"{largest:.0f} and returns up to {returns:.0f} in size, rewards of 0 in the padding, "
+        f"rates {rates}. Nothing is said about what lies outside of these"
     )
 
 
@@ -242,21 +295,29 @@ def _last(case: Case, divide: bool) -> Array:
     return weight / (len(case.mask) if divide else 1) * _scores(case, case.theta)[-1]
 
 
+def _steps(book: Casebook) -> Array:
+    """Which of all real steps are those of the chosen cases."""
+    used = chosen(book)
+    return np.concatenate([np.full(c.mask.sum(), any(c is d for d in used)) for c in book.cases])
+
+
+def _image(x: Array, z: list[Array]) -> Array:
+    """The moves that weights x (…, steps) make, at each rate; ``z``: the scores of each case."""
+    ends = np.cumsum([0] + [len(one) for one in z])
+    parts = [x[..., a:b] @ one for a, b, one in zip(ends[:-1], ends[1:], z, strict=True)]
+    return np.concatenate(parts * len(RATES), axis=-1)
+
+
 @cache
 def moves(book: Casebook) -> Moves:
     """Computed once: the scores at each case's θ, and what stepping inside the loop does."""
-    used = chosen(book)
-    steps = np.concatenate([np.full(c.mask.sum(), any(c is d for d in used)) for c in book.cases])
-    ends = np.cumsum([0] + [int(case.mask.sum()) for case in used])
+    used, steps = chosen(book), _steps(book)
 
     def blocks(z: list[Array], rare: bool = False) -> list[matching.Block]:
-        def image(x: Array) -> Array:
-            parts = [x[..., a:b] @ one for a, b, one in zip(ends[:-1], ends[1:], z, strict=True)]
-            return np.concatenate(parts * len(RATES), axis=-1)
-
         return [
             matching.Block(
-                keys, (moved := image(rows * one)), np.ones(moved.shape[1]), tolerance, image(one)
+                *(keys, (moved := _image(rows * one, z)), np.ones(moved.shape[1]), tolerance),
+                _image(one, z),
             )
             for keys, rows, one, tolerance, _ in known.on_steps(known.blocks(book, rare), steps)
         ]
@@ -286,42 +347,51 @@ def moves(book: Casebook) -> Moves:
     return Moves(blocks(right), blocks(right, True), wrong, special, theta, starts, steps_of)
 
 
-def describe(u: Array, moves: Moves) -> tuple[tuple[str, ...], bool, dict[str, float]]:
-    """Names, ok and numbers of u = Δθ/lr of all updates in a row; ``moves``: what is known."""
-    blocks, starts = moves.blocks, moves.starts
-    for names, rows in moves.special.items():
+Described = tuple[tuple[str, ...], bool, dict[str, float], list[str]]
+
+
+@np.errstate(all="ignore")  # θ may move to any size
+def describe(u: Array, book: Casebook, near: float) -> Described:
+    """Names, ok, numbers and words of u = Δθ/lr of all updates in a row, compared to ``near``."""
+    what = moves(book)
+    blocks, starts = what.blocks, what.starts
+    for names, rows in what.special.items():
         if any(matching.agreement(u, row, starts).all() for row in rows):
-            return names, False, {}
-    if found := matching.search(u, blocks, starts) or matching.search(u, moves.rare, starts):
-        names, ok = known.describe(found[0])
-        names = tuple("wrong_scale" if name == "constant" else name for name in names)
-        return names, ok and "wrong_scale" not in names, {"factor": found[0].factor}
-    for name, wrong in moves.wrong.items():
-        if found := matching.search(u, wrong, starts):
+            return names, False, {}, []
+    for some in (blocks, what.rare):
+        if found := matching.search(u, some, starts, near):
+            names, ok = known.describe(found[0])
+            names = tuple("wrong_scale" if name == "constant" else name for name in names)
+            return names, ok and "wrong_scale" not in names, {"factor": found[0].factor}, []
+    for name, wrong in what.wrong.items():
+        if found := matching.search(u, wrong, starts, near):
             names = tuple(n for n in known.describe(found[0])[0] if n not in ("sum", "constant"))
-            return (*names, name), False, {"factor": found[0].factor}
-    if found := matching.search(u, [block._replace(less=moves.theta) for block in blocks], starts):
+            return (*names, name), False, {"factor": found[0].factor}, []
+    decayed = [block._replace(less=what.theta) for block in blocks]
+    if found := matching.search(u, decayed, starts, near):
         names, _ = known.describe(found[0]._replace(baseline=0.0))
         decay = found[0].factor * found[0].baseline
-        return (*names, "weight_decay"), False, {"weight_decay": decay}
+        return (*names, "weight_decay"), False, {"weight_decay": decay}, []
     g = blocks[0].rows[0]
     live = matching.peak(g, starts) > 1e-9
     k = np.add.reduceat(u * g, starts) / np.maximum(np.add.reduceat(g * g, starts), 1e-300)
     sizes = np.diff(np.append(starts, len(u)))
-    same = matching.agreement(u, np.repeat(k, sizes) * g, starts)
+    same = matching.agreement(u, np.repeat(k, sizes) * g, starts, near)
     if (same & (k > 0))[live].all():
-        return _rescaled(k, live, moves.steps_of)
+        return *_rescaled(k, live, what.steps_of, 10 * near), []
     moved = np.abs(g) > 1e-6
     if np.allclose(np.abs(u[moved]), np.abs(u[moved][0]), rtol=1e-2):
-        return ("sign_of_gradient",), False, {"size": float(np.abs(u[moved][0]))}
-    return ("unknown",), False, {}
+        return ("sign_of_gradient",), False, {"size": float(np.abs(u[moved][0]))}, []
+    return ("unknown",), False, {}, []
 
 
-def _rescaled(k: Array, live: Array, steps: Array) -> tuple[tuple[str, ...], bool, dict]:
+def _rescaled(
+    k: Array, live: Array, steps: Array, near: float
+) -> tuple[tuple[str, ...], bool, dict[str, float]]:
     """Names for u = k · (what the sum does), k (updates,) > 0 where ``live``; ``steps``: N."""
 
     def same(values: Array) -> bool:
-        return bool(np.ptp(values) < 1e-4 * values.max())
+        return bool(np.ptp(values) < near * values.max())
 
     rates = np.repeat(RATES, len(k) // len(RATES))[live]
     k, steps = k[live], steps[live]
@@ -334,3 +404,94 @@ def _rescaled(k: Array, live: Array, steps: Array) -> tuple[tuple[str, ...], boo
     if same(k * steps):
         numbers["times N, the steps of its batch, every size is"] = (k * steps)[0]
     return ("rescaled_per_batch",), False, numbers
+
+
+# --- What moves θ without any reward.
+
+ENTROPY = "the entropy of the policy, at each state that was met"
+
+
+def _pushes(case: Case, weight: Callable[[Array], Array]) -> Array:
+    """Σ_a π(a) weight(log π(a)) ∇log π(a) at every real step, (steps, S·A)."""
+    obs, p = case.obs[case.mask], mdp.softmax(case.theta)
+    inner = p * weight(np.log(p))
+    inner -= p * inner.sum(-1, keepdims=True)
+    z = np.zeros((len(obs), *p.shape))
+    z[np.arange(len(obs)), obs] = inner[obs]
+    return z.reshape(len(obs), -1)
+
+
+class Terms(NamedTuple):
+    """Terms in the loss that know no reward: blocks of keys (label, normalisation), their pushes.
+
+    ``pushes``: label -> the moves of its expectation over the actions; ``up``: what raises entropy.
+    """
+
+    blocks: list[matching.Block]
+    pushes: dict[str, Array]
+    up: Array
+
+
+@cache
+def terms(book: Casebook) -> Terms:
+    """Computed once, and only where something moves θ without any reward."""
+    used = chosen(book)
+    z, logp = [_scores(case, case.theta) for case in used], [c.logp[c.mask] for c in used]
+    raising, logp = [_pushes(case, np.negative) for case in used], np.concatenate(logp)
+    blocks, pushes = [], {ENTROPY: _image(np.ones(len(logp)), raising)}
+    for label, of in naming.TERMS.items():
+        pushes[label] = _image(np.ones(len(logp)), [_pushes(case, of) for case in used])
+    for block in known.on_steps(known.blocks(book), _steps(book))[::2]:  # those with the log
+        norm, one = block.keys[0].normalisation, block.one
+        rows = [((ENTROPY, norm), _image(one, raising), 0 * pushes[ENTROPY])]
+        for label, of in naming.TERMS.items():
+            less = one * (np.exp(logp) if label[0] == "π" else 1.0)
+            rows.append(((label, norm), _image(of(logp) * one, z), _image(less, z)))
+        blocks += [
+            matching.Block([key], row[None], np.ones(len(row)), np.zeros(1), less)
+            for key, row, less in rows
+        ]
+    return Terms(blocks, pushes, pushes[ENTROPY])
+
+
+@np.errstate(all="ignore")
+def _with_term(u: Array, term: Array, book: Casebook, near: float) -> Described | None:
+    """A known loss and a term that does not depend on the rewards; None if the rest is unknown."""
+    what, every, rest = moves(book), terms(book), u - term
+    starts = what.starts
+    loud = np.abs(term).max() / max(np.abs(rest).max(), 1e-300)
+    if not loud < 1e4:  # the rest is rounding
+        return None
+    near = near * max(1.0, float(loud))
+    found = matching.search(rest, what.blocks, starts, near)
+    found = found or matching.search(rest, what.rare, starts, near)
+    if not found:
+        return None
+    names = tuple(n for n in known.describe(found[0])[0] if n != "sum")
+    push, told, numbers = term, [], {}
+    if match := matching.search(term, every.blocks, starts, max(near, 1e-6)):
+        (label, norm), k = match[0].key, -match[0].factor
+        push = -k * every.pushes[label]
+        told.append(f"it is {k:+.3g} times {label}, reduced by {' + '.join(norm)}")
+        numbers["coefficient"] = k
+    inner = [
+        np.add.reduceat(x * y, starts)
+        for x, y in (
+            (push, every.up),
+            (push, push),
+            (every.up, every.up),
+            (term, term),
+            (rest, rest),
+        )
+    ]
+    cosines = inner[0] / np.sqrt(np.maximum(inner[1] * inner[2], 1e-300))
+    name, does = "other_term", ""
+    if not (inner[1] > 1e-12 * inner[3]).any():
+        name, does = "idle_term", "; its expectation is 0: it adds noise, and changes nothing"
+    elif cosines.min() > 0.05:
+        name, does = "entropy_bonus", "; it raises the entropy of the policy"
+    elif cosines.max() < -0.05:
+        name, does = "entropy_penalty", "; it lowers the entropy of the policy"
+    size = float(np.median(np.sqrt(inner[3] / np.maximum(inner[4], 1e-300))))
+    told.insert(0, f"θ moves without any reward{does}; as a rule by {size:.1e} of the rest")
+    return (*names, name), False, numbers | {"term": size}, told
