@@ -460,8 +460,9 @@ def _with_term(u: Array, term: Array, book: Casebook, near: float) -> Described 
     what, every, rest = moves(book), terms(book), u - term
     starts = what.starts
     loud = np.abs(term).max() / max(np.abs(rest).max(), 1e-300)
-    if not loud < 1e4:  # the rest is rounding
-        return None
+    rates = np.split(term, len(RATES))
+    if not loud < 1e4 or np.ptp(rates, axis=0).max() > 1e-4 * np.abs(term).max():
+        return None  # the rest is rounding, or what is left is no gradient, times the rate
     near = near * max(1.0, float(loud))
     found = matching.search(rest, what.blocks, starts, near)
     found = found or matching.search(rest, what.rare, starts, near)
