@@ -1,5 +1,7 @@
 """A Gaussian policy's log π: what it teaches the mean and the deviation, right and wrong."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.distributions import Normal
@@ -30,6 +32,17 @@ def without_sum(mean, std):
     return action, normal.log_prob(action)
 
 
+def plays_the_mean(mean, std, detach=False):
+    action = mean.detach() if detach else mean
+    return action, Normal(mean, std).log_prob(action).sum()
+
+
+def seeded(mean, std):
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(3), dtype=mean.dtype)
+    action = (mean + std * noise).detach()
+    return action, Normal(mean, std).log_prob(action).sum()
+
+
 @pytest.mark.parametrize(
     ("fn", "names"),
     [
@@ -42,7 +55,13 @@ def without_sum(mean, std):
         (policy(sign=-1), ("gaussian", "wrong_sign")),
         (policy(sign=2), ("gaussian", "wrong_scale")),
         (density, ("density_for_log",)),
-        (lambda mean, std: (mean.detach(), -(mean**3).sum() * std.sum()), ("unknown",)),
+        (plays_the_mean, ("gaussian", "action_not_drawn")),
+        (partial(plays_the_mean, detach=True), ("gaussian", "action_not_drawn")),
+        (seeded, ("gaussian", "action_not_drawn")),
+        (
+            lambda mean, std: (mean.detach(), -(mean**3).sum() * std.sum()),
+            ("unknown", "action_not_drawn"),
+        ),
         (lambda mean, std: 1 / 0, ("raises",)),
         (lambda mean, std: mean, ("raises",)),
         (lambda mean, std: (mean.detach()[:0], mean.sum()), ("wrong_shape",)),

@@ -19,6 +19,7 @@ from coursekit.detective.finding import Finding
 from coursekit.detective.matching import TOLERANCE, Block, search
 
 Array = np.ndarray
+ROUNDS = 3  # how often each mean and deviation is handed over
 # Name -> (noise (a − μ)/σ, σ) -> the derivatives of log π by μ and by σ, (A,) each.
 GRADIENTS: dict[str, Callable[[Array, Array], tuple[Array, Array]]] = {
     "gaussian": lambda e, s: (e / s, (e**2 - 1) / s),
@@ -55,7 +56,7 @@ def audit_gaussian(fn: Callable[..., Any]) -> Finding:
     """
     said, trouble = sentences.GAUSSIAN, asking.refused(fn, "fn(mean, std)", 2)
     seen, noises = [], []
-    for mean, std in itertools.chain.from_iterable([points()] * 3):
+    for mean, std in itertools.chain.from_iterable([points()] * ROUNDS):
         answer = None
         if not trouble:
             answer, trouble = _ask(fn, mean, std)
@@ -83,6 +84,9 @@ def audit_gaussian(fn: Callable[..., Any]) -> Finding:
         if abs(abs(factor) - 1) > max(1e-4, near):
             numbers["factor"], names = factor, (*names, "wrong_scale")
         names = (*names, *["wrong_sign"][: factor < 0])
+    rounds = np.concatenate([e for e, _ in noises]).reshape(ROUNDS, -1)
+    if np.ptp(rounds, axis=0).max() < 1e-6:
+        names = (*names, "action_not_drawn")
     evidence = [f"against the right derivatives: {in_words(numbers)}"]
     if near > TOLERANCE:
         evidence.append(f"it computes in {str(grain).removeprefix('torch.')} inside")

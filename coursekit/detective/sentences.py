@@ -527,6 +527,11 @@ GAUSSIAN: dict[str, tuple[str, str]] = {
         "the mean over the action's components, where log π is their sum",
         "add up the components: log_prob(action).sum(-1)",
     ),
+    "action_not_drawn": (
+        "the action is the same whenever mean and deviation are, such as the mean itself or a draw "
+        "from a seed that is set anew: nothing is explored, and in expectation nothing learned",
+        "draw it: Normal(mean, std).sample(), with a generator that goes on",
+    ),
     "unknown": (
         "this is none of the derivatives that the detective knows",
         "compare with autograd's, of Normal(mean, std).log_prob(action.detach()).sum(-1); a "
