@@ -544,6 +544,103 @@ def test_smooth_gates_are_named_with_their_numbers():
     assert any("1 at A > 0 and 1.05 at A < 0" in text for text in finding.evidence)
 
 
+def seen_by_all(x, mask, reduce=torch.amin):
+    """One number of each answer, at each of its tokens."""
+    return torch.stack([reduce(row[on], 0) for row, on in zip(x, mask, strict=True)])[:, None]
+
+
+GATED = {  # (log-ratio, A, mask) -> which tokens have a gradient; and whether each token decides
+    "any far below": (lambda x, A, m: seen_by_all(x, m) > -3, False),
+    "any far above": (lambda x, A, m: seen_by_all(x, m, torch.amax) < 2.5, False),
+    "the mean": (lambda x, A, m: seen_by_all(x, m, torch.mean) < 2, False),
+    "the mean, where A < 0": (
+        lambda x, A, m: (seen_by_all(x, m, torch.mean) > -2) | (A >= 0),
+        False,
+    ),
+    "each": (lambda x, A, m: x > -3, True),
+    "each, on both sides": (lambda x, A, m: x.abs() < 2, True),
+}
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_a_bound_on_a_whole_answer_is_no_bound_on_its_tokens(name):
+    gate, each = GATED[name]
+
+    def loss(logprobs, old_logprobs, advantages, response_mask):
+        x, A = logprobs - old_logprobs, advantages[:, None]
+        return -(x.exp() * A * gate(x.detach(), A, response_mask) * response_mask).sum(-1).mean()
+
+    assert audit_tokens(loss).names == (("sum", "zero_outside") if each else ("unknown",))
+
+
+@pytest.mark.parametrize("change", [
+    lambda p: p * (p < -0.1), lambda p: p * (p.detach() < -0.01), lambda p: p.clamp(max=-1e-4),
+    lambda p: p.exp().clamp(1e-14, 1 - 1e-4).log(),
+])  # fmt: skip
+def test_tokens_that_are_nearly_sure_count_too(change):
+    def loss(logprobs, old_logprobs, advantages, response_mask):
+        return -(change(logprobs) * advantages[:, None] * response_mask).sum() / response_mask.sum()
+
+    assert audit_tokens(loss).names[0] not in ("sum", "step_mean")
+
+
+def k3(d):
+    return (-d).exp() - 1 + d
+
+
+FAR = ("kl_other_when_far",)
+FAR_KLS = {
+    "k3": (k3, ("sum", "k3")),
+    "k2": (lambda d: d * d / 2, ("sum", "k2")),
+    "k3 up to 10": (lambda d: k3(d.clamp(-20, 20)).clamp(-10, 10), ("sum", "k3", *FAR)),
+    "k2 of a clamp": (lambda d: d.clamp(-1, 1) ** 2 / 2, ("sum", "k2", *FAR)),
+    "above alone": (lambda d: d.clamp(max=4) ** 2 / 2, ("sum", "k2", *FAR)),
+    "Huber": (lambda d: torch.where(d.abs() < 1, d * d / 2, d.abs() - 0.5), ("sum", "k2", *FAR)),
+    "hinge": (lambda d: (d.abs() - 2).clamp(min=0), ("sum", *FAR)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAR_KLS)
+@pytest.mark.parametrize("dtype", [torch.float64, pytest.param(torch.float32, marks=slow)])
+def test_a_kl_is_looked_at_where_the_reference_is_far(name, dtype):
+    kl, names = FAR_KLS[name]
+
+    def loss(logprobs, old_logprobs, advantages, response_mask, ref_logprobs):
+        p, q, r = (x.to(dtype) for x in (logprobs, old_logprobs, ref_logprobs))
+        x = (p - q).exp() * advantages[:, None] - 0.01 * kl(p - r)
+        return -(x * response_mask).sum(-1).mean()
+
+    finding = audit_tokens(loss)
+    assert finding.names == names
+    assert "log π_ref up to 12" in finding.probed
+    assert ("the term is another" in str(finding)) == ("kl_other_when_far" in names)
+
+
+CRITIC = torch.nn.Parameter(torch.full((400,), 0.1, dtype=torch.float64))
+SCALE = torch.nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+LEAVES = {
+    "baseline": (lambda p, q, A, V: (p - q).exp() * (A - V), ("sum", "leaking_critic")),
+    "ratio of 1": (lambda p, q, A, V: (p - p.detach()).exp() * (A - V), ("sum", "leaking_critic")),
+    "scale": (lambda p, q, A, V: (p - q).exp() * A * SCALE, ("constant", "leaking_coefficient")),
+    "own loss": (lambda p, q, A, V: (p - q).exp() * A - (V - 3) ** 2, ("sum",)),
+    "detached": (lambda p, q, A, V: (p - q).exp() * (A - 0 * V.detach()), ("sum",)),
+}
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_other_tensors_that_the_policys_part_teaches_are_named(name):
+    x, names = LEAVES[name]
+
+    def loss(logprobs, old_logprobs, advantages, response_mask):
+        V = CRITIC[: logprobs.shape[1]]
+        every = x(logprobs, old_logprobs, advantages[:, None], V - V.detach())
+        return -(every * response_mask).sum(-1).mean()
+
+    finding = audit_tokens(loss)
+    assert (finding.names, finding.ok) == (names, len(names) == 1)
+    assert ("own loss" in name) == ("in which the policy's part has no share" in str(finding))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("beta", [0.1, 1e-3, 1e-5, -1e-5])
 @pytest.mark.parametrize("reduction", ["sum", "step_mean"])

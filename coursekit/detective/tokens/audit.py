@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coursekit.detective import asking
+from coursekit.detective import asking, graph
 from coursekit.detective.finding import Finding
 from coursekit.detective.tokens import batches, calls, field, kl, ratios, sentences, weights
 from coursekit.detective.tokens.batches import batch, steps
@@ -26,6 +26,7 @@ TOLERANCE = 5e-5  # of the largest weight of a batch; wider where the loss itsel
 PLAIN, EIGHT = "lengths 1, 3, 2, 4", "eight answers"
 STEPS = np.geomspace(3e-5, 4, 24)
 GRID = np.concatenate([-STEPS[::-1], [0], STEPS])
+FAR = 12  # the largest log π − log π_ref that is asked
 COARSE = np.arange(1, 17) ** 2 / 64  # where the loss rounds: multiples of 1/64, up to 4
 
 
@@ -410,8 +411,11 @@ class _Audit:
     def _off_policy(self) -> list[Batch]:
         return [batch(EIGHT, x=steps(EIGHT, 1, most=7)), batch(EIGHT, x=steps(EIGHT, 2, most=48))]
 
-    def _hard(self) -> list[Batch]:
-        """Batches in which everything moves at once."""
+    def _hard(self, model: Model) -> list[Batch]:
+        """Batches in which everything moves at once; then one token of an answer beyond a border.
+
+        There the others show whether a ratio bounds its own token alone, or the whole answer.
+        """
         found = []
         for k, label in enumerate(self.probe.labels()):
             for most in (12, 100):
@@ -419,17 +423,27 @@ class _Audit:
                 A = np.roll(batches.LADDER, k)[: len(x)]
                 A = np.resize(A, len(x)) * (1 + np.arange(len(x)) / 7)
                 found.append(batch(label, A, x, delta, seed=10 + k))
-        if self.probe.fine < 1e-5:  # rare tokens, large advantages, long answers
+        if self.probe.fine < 1e-5:  # rare and sure tokens, large advantages, long answers
             x, delta = steps(EIGHT, 60, most=60), steps(EIGHT, 61, most=48)
             A = 10 * batch(EIGHT).advantages
-            found.append(batch(EIGHT, A[::-1], x, delta, seed=62, rare=True))
+            found.append(batch(EIGHT, A[::-1], x, delta, seed=62, times=5))
+            found.append(batch(EIGHT, None, x, delta, seed=66, times=1 / 2048))
             x, delta = steps(batches.LONG, 63, most=30), steps(batches.LONG, 64, most=48)
             found.append(batch(batches.LONG, None, x, delta, seed=65))
+        mask = batch(EIGHT).mask
+        for k, border in enumerate(sorted({round(b, 6) for b in model.response.borders})):
+            x = steps(EIGHT, 70 + k, most=7)
+            for i, row in enumerate(mask):
+                there = np.flatnonzero(row)
+                x[i, there[(i + k + 1) % len(there)]] = (
+                    np.round(64 * border + 16 * np.sign(border)) / 64
+                )
+            found.append(batch(EIGHT, None, x, seed=80 + k))
         return found
 
     def _first_odd(self, model: Model) -> list[Batch] | None:
         """The first batch on which the model is not what is seen; None if there is none."""
-        for b in self._hard():
+        for b in self._hard(model):
             seen = self.probe.weights(b)
             if seen is None:
                 if b.label in " ".join(self.notes):
@@ -447,6 +461,9 @@ class _Audit:
     def _named(self, model: Model) -> Finding:
         parts, numbers, evidence = sentences.describe(model, self.probe)
         evidence += [*self.probe.call.said(), *self._edges(model)]
+        if far := self._far_from_reference(model):
+            self.names.append("kl_other_when_far")
+            evidence = [text for text in evidence if not text.startswith("no KL")] + far
         exact = field.of(model.reduction) if model.transform == "" and model.log else None
         headline = ""
         if exact:
@@ -457,6 +474,7 @@ class _Audit:
             headline = "the other way" if "wrong_sign" in parts else headline
         if model.term and model.term.kind in field.KL_KINDS:
             evidence.append(field.kl_words(model.term.kind))
+        self._other_leaves()
         names = [*parts, *self.names]
         ok = not set(names) - sentences.RIGHT and names[0] in sentences.DIRECTION
         return _finding(
@@ -467,6 +485,43 @@ class _Audit:
             headline=headline,
             probed=sentences.probed(self.probe),
         )
+
+    def _far_from_reference(self, model: Model) -> list[str]:
+        """Where |δ| is large, does the term differ from what it is called? In words, if so."""
+        to = model.term.to if model.term else "ref"
+        if f"{to}_logprobs" not in self.probe.call.takes.values() or self.probe.fine > 1e-5:
+            return []
+        said, mask = [], batch(EIGHT).mask
+        for sign, word in ((-1, "below"), (1, "above")):
+            d = np.zeros(mask.shape)
+            d[mask] = sign * np.round(64 * np.geomspace(FAR / 16, FAR, mask.sum())) / 64
+            b = batch(EIGHT, 0.0, **{"delta" if to == "ref" else "x": d})
+            seen, want = self.probe.alone(b), model.predict(b)
+            if seen is None:
+                said.append(f"no number where log π − log π_{to} is {sign * FAR}")
+                continue
+            least = 1e-6 * np.abs(self.probe.weights(batch(EIGHT))).max() * (model.term is None)
+            off = mask & (np.abs(seen - want) > self.probe.tolerance * np.abs(want) + least)
+            if off.any():
+                first = d[off][np.abs(d[off]).argmin()]
+                none = " and has no gradient" * bool(
+                    np.abs(seen[off]).max() < 1e-9 * np.abs(seen).max()
+                )
+                said.append(f"{word} log π − log π_{to} = {first:.3g} the term is another{none}")
+        return said
+
+    def _other_leaves(self) -> None:
+        """Other tensors to which the policy's part of the loss gives a gradient."""
+        call = self.probe.call
+        others = graph.other_leaves(call.fn, lambda b: calls.ask(call, b)[0], batch(EIGHT))
+        for scales, name in ((True, "leaking_coefficient"), (False, "leaking_critic")):
+            if told := [leaf.name for leaf in others if leaf.leaks and leaf.scales == scales]:
+                self.names.append(name)
+                text = "the policy's part of the loss has a gradient for"
+                self.notes.append(f"{text} {', '.join(told)}" + ", which only scales it" * scales)
+        if others and not any(leaf.leaks for leaf in others):
+            text = "another gradient, in which the policy's part has no share"
+            self.notes.append(f"{', '.join(leaf.name for leaf in others)}: {text}")
 
     def _edges(self, model: Model) -> list[str]:
         """What holes, an empty answer and an advantage of 0 do; in words."""

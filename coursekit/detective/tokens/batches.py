@@ -49,8 +49,8 @@ def layout(label: str) -> tuple[Array, Array]:
 
 @cache
 def numbers(label: str, seed: int) -> Array:
-    """log π of a layout, (B, T): multiples of 1/64 from −3 to −1/8."""
-    whole = np.random.default_rng([seed, len(label)]).integers(8, 192, layout(label)[0].shape)
+    """log π of a layout, (B, T): multiples of 1/64 from −3 to −1/64."""
+    whole = np.random.default_rng([seed, len(label)]).integers(1, 192, layout(label)[0].shape)
     return -whole / 64
 
 
@@ -60,14 +60,14 @@ def batch(
     x: Array | float = 0.0,
     delta: Array | float = 0.0,
     seed: int = 1,
-    rare: bool = False,
+    times: float = 1.0,
 ) -> Batch:
     """A batch of this layout with log-ratios ``x`` to old and ``delta`` to the reference.
 
-    Without ``advantages`` they are 1, −√2, √3, −√5 …; a number stands for all. ``rare``: log π
-    down to −15.
+    Without ``advantages`` they are 1, −√2, √3, −√5 …; a number stands for all. log π is
+    multiplied by ``times``.
     """
-    (mask, groups), logp = layout(label), numbers(label, seed) * (5 if rare else 1)
+    (mask, groups), logp = layout(label), numbers(label, seed) * times
     if advantages is None:
         advantages = np.resize(LADDER, len(mask))
         advantages = advantages * np.where(np.arange(len(mask)) < len(LADDER), 1.0, 1.3)

@@ -259,7 +259,14 @@ TOKENS: dict[str, tuple[str, str]] = {
         "the KL's term has the sign that pushes away from the reference",
         "add β · KL to the loss, β above 0",
     ),
+    "kl_other_when_far": (
+        "where log π and that of the reference are far apart the term is another, or a term is "
+        "there alone: a clamp, a Huber loss, a hinge; a clamp has no gradient where it is needed "
+        "most",
+        "leave the clamp out, unless it is meant that nothing pulls back from there",
+    ),
     "kl_other_reduction": ("the KL is reduced in another way than the policy's term", ""),
+    **{k: sentences.LOSSES[k] for k in ("leaking_critic", "leaking_coefficient")},
     "unknown": (
         "this is none of the losses of tokens that the detective knows",
         "look at the tokens side by side, under evidence: which of them departs first?",
@@ -464,11 +471,17 @@ def side_by_side(b: Any, seen: Array, want: Array, where: str, model: Any) -> li
 def probed(probe: Any) -> str:
     """In one sentence: on what the detective looked."""
     sizes = "4, 8 and 12"
-    long = "" if probe.fine > 1e-5 else "; once 300 tokens, log π of −15, advantages of 30"
+    long = (
+        ""
+        if probe.fine > 1e-5
+        else ("; once 300 tokens, log π of −15, log π of −1e-5 to −1e-3, advantages of 30")
+    )
+    if "ref_logprobs" in probe.call.takes.values():
+        long += f"; log π − log π_ref up to {'.75' if probe.fine > 1e-5 else '12'} in size"
     rounding = f"; it rounds to {probe.rounding:.1g}" if probe.rounding > 1e-7 else ""
     return (
         f"batches of {sizes} answers of 1 to 7 tokens, prompts in front, padding behind; log π "
-        "from −3 to −1/8; ratios from .02 to 55 one by one, from .2 to 4.8 all at once; "
+        "from −3 to −1/64; ratios from .02 to 55 one by one, from .2 to 4.8 all at once; "
         f"advantages of both signs, one an answer{long}"
         f"{rounding}. Nothing is said about what lies outside of these: other keyword arguments, "
         "the making of mask, advantages and log-probabilities, other micro-batches and devices"
