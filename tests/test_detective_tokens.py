@@ -616,6 +616,33 @@ def test_a_kl_is_looked_at_where_the_reference_is_far(name, dtype):
     assert ("the term is another" in str(finding)) == ("kl_other_when_far" in names)
 
 
+DIVIDED, UNEQUAL = ("sum", "advantages_divided"), ("sum", "advantages_unequal")
+CHANGED = {  # A (B,) -> what the loss makes of it; the names that are asked for; a number
+    "deviation": (lambda A: A / (A.std() + 1e-6), DIVIDED, None),
+    "norm": (lambda A: A / A.norm(), DIVIDED, None),
+    "largest": (lambda A: A / A.abs().max(), DIVIDED, None),
+    "centred too": (lambda A: (A - A.mean()) / A.std(), ("sum", "advantages_standardised"), None),
+    "halved": (lambda A: torch.where(A < 0, 0.5 * A, A), UNEQUAL, 0.5),
+    "twice": (lambda A: torch.where(A < 0, 2 * A, A), UNEQUAL, 2),
+    "dropped": (lambda A: A.clamp(min=0), ("unknown", "negatives_dropped"), None),
+    "squared": (lambda A: A * A.abs(), ("unknown",), None),
+    "bounded": (lambda A: A.clamp(-2, 2), ("unknown",), None),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_the_loss_makes_of_the_advantages_is_named(name):
+    change, names, number = CHANGED[name]
+
+    def loss(logprobs, old_logprobs, advantages, response_mask):
+        x = ppo(ratio(logprobs, old_logprobs), change(advantages)[:, None])
+        return (x * response_mask).sum(-1).mean()
+
+    finding = audit_tokens(loss)
+    assert (finding.names, finding.ok) == (names, False)
+    assert finding.numbers.get("below") == (number and pytest.approx(number))
+
+
 CRITIC = torch.nn.Parameter(torch.full((400,), 0.1, dtype=torch.float64))
 SCALE = torch.nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
 LEAVES = {

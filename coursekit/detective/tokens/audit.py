@@ -7,7 +7,8 @@ Axes: ``B`` answers, ``T`` places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -35,10 +36,21 @@ class Model(NamedTuple):
 
     reduction: Reduction
     transform: str = ""
+    below: float = 1.0  # by what advantages below 0 are multiplied
     log: bool = True
     response: Response | None = None
     ratio_of: str = "places"
     term: kl.Term | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Are the advantages taken as they are?"""
+        return not self.transform and self.below == 1
+
+    def advantages(self, b: Batch) -> Array:
+        """What the loss makes of them, (B, T)."""
+        A = weights.TRANSFORMS[self.transform](per_token(b), b.mask)
+        return np.where(A < 0, self.below * A, A)
 
     def table(self, b: Batch) -> Array:
         """The weight of every place at ρ = 1 and A = 1, (B, T)."""
@@ -53,7 +65,7 @@ class Model(NamedTuple):
 
     def predict(self, b: Batch) -> Array:
         """−∂loss/∂log π of every place, (B, T)."""
-        A = weights.TRANSFORMS[self.transform](per_token(b), b.mask)
+        A = self.advantages(b)
         delta, x, extra = b.logp - b.ref, b.logp - b.old, 0.0
         if self.term and self.term.inside:
             A = A - self.term.reduction.factor / self.reduction.factor * delta
@@ -253,18 +265,26 @@ class _Audit:
 
     def _reduction(self, seen: list[tuple[Batch, Array]]) -> Model | None:
         """Whose advantages, log or not, which places, by what divided: the tables at ρ = 1."""
-        probe = self.probe
-        for name, transform in weights.TRANSFORMS.items():
-            if not self._follows(transform):
+        for name, k in itertools.chain(((t, 1.0) for t in weights.TRANSFORMS), self._below()):
+            if not self._follows(Model(Reduction("sum", 1.0), name, k)):
                 continue
             for log in (True, False):
+                model = Model(Reduction("sum", 1.0), name, k, log)
                 tables = []
                 for b, part in seen:
-                    A = transform(per_token(b), b.mask) * (1.0 if log else np.exp(b.logp))
+                    A = model.advantages(b) * (1.0 if log else np.exp(b.logp))
                     tables.append((b.mask, b.groups, part / np.where(np.abs(A) > 1e-12, A, np.inf)))
-                if found := weights.identify(tables, probe.tolerance, probe.pools):
-                    return Model(found, name, log)
+                if found := weights.identify(tables, self.probe.tolerance, self.probe.pools):
+                    return model._replace(reduction=found)
         return None
+
+    def _below(self) -> Iterator[tuple[str, float]]:
+        """By what advantages below 0 may be multiplied: from one batch with its signs exchanged."""
+        b = batch(EIGHT)
+        a, c = self._moved[0][1], self.probe.policy(b._replace(advantages=-b.advantages))
+        some = (per_token(b) > 0) & b.mask
+        if a is not None and c is not None and a[some].all() and c[some].all():
+            yield "", float(np.median(-c[some] / a[some]))
 
     @cached_property
     def _moved(self) -> list[tuple[Batch, Array | None]]:
@@ -274,11 +294,11 @@ class _Audit:
         moved = [batch(EIGHT, a) for a in (A, np.roll(A, 3) ** 3 / 4, A / small)]
         return [(b, self.probe.policy(b)) for b in moved]
 
-    def _follows(self, transform: Callable[[Array, Array], Array]) -> bool:
-        """Do the weights on one batch follow these advantages, whatever they are?"""
+    def _follows(self, model: Model) -> bool:
+        """Do the weights on one batch follow the model's advantages, whatever they are?"""
         parts = []
         for b, part in self._moved:
-            by = transform(per_token(b), b.mask)
+            by = model.advantages(b)
             if part is None or not np.isfinite(by).all() or np.abs(by).min() < 1e-9:
                 return False
             parts.append(part / by)
@@ -297,7 +317,7 @@ class _Audit:
             self.asked.append(b)
             return None if part is None else part / np.where(places, at_one, np.inf)
 
-        A = weights.TRANSFORMS[model.transform](per_token(base), base.mask)
+        A = model.advantages(base)
         found, ratio_of = None, "mask"
         for unit, most in ((1 / 64, 11), (1e-3, 9), (1e-5, 9), (1e-6, 9)):
             if found or unit * most < 4 * fine:
@@ -464,7 +484,7 @@ class _Audit:
         if far := self._far_from_reference(model):
             self.names.append("kl_other_when_far")
             evidence = [text for text in evidence if not text.startswith("no KL")] + far
-        exact = field.of(model.reduction) if model.transform == "" and model.log else None
+        exact = field.of(model.reduction) if model.plain and model.log else None
         headline = ""
         if exact:
             numbers |= exact.numbers
@@ -541,12 +561,12 @@ class _Audit:
         A = batch(PLAIN).advantages * np.array([1, 1, 0, 1])
         b = batch(PLAIN, A)
         weight = probe.policy(b)
-        if weight is not None and not model.transform:
+        if weight is not None and model.plain:
             off = np.abs(weight - model.predict(b)).max()
             if off > probe.tolerance * np.abs(weight).max():
                 said.append("an answer of advantage 0 is not counted in the divisor")
                 self.names.append("zero_left_out")
-        if probe.call.shape == "BT" and not model.transform:
+        if probe.call.shape == "BT" and model.plain:
             b = batch(PLAIN)
             A = per_token(b) * (1 + np.arange(b.mask.shape[1]) / 3)
             weight = probe.policy(b._replace(advantages=A))
@@ -565,6 +585,9 @@ class _Audit:
     def _unknown_reduction(self, seen: list[tuple[Batch, Array]]) -> Finding:
         tables = [(b.mask, b.groups, part / per_token(b)) for b, part in seen]
         near = weights.nearest(tables, self.probe.pools, self.probe.tolerance)
+        b, part = next((b, part) for b, part in seen if b.label == EIGHT)
+        if not np.abs(part[per_token(b) < 0]).max() > 1e-9 * np.abs(part).max():
+            self.names.append("negatives_dropped")
         return self._unknown(
             Model(near), "at ratio 1", [b for b, _ in seen], sentences.NO_REDUCTION
         )

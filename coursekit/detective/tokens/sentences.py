@@ -165,6 +165,21 @@ TOKENS: dict[str, tuple[str, str]] = {
         "every token has the mean of the advantages as weight",
         "give log π and advantages one shape before they are multiplied",
     ),
+    "advantages_divided": (
+        "the advantages are divided inside the loss by a size of the batch it is given, without a "
+        "mean taken off",
+        "divide by a constant, if at all",
+    ),
+    "advantages_unequal": (
+        "advantages below 0 count by another factor than those above: no longer the direction of "
+        "∇J, and a baseline is no longer free of bias",
+        "multiply by the advantages as they are",
+    ),
+    "negatives_dropped": (
+        "answers whose advantage is below 0 have no gradient: good answers are learned, bad ones "
+        "are not unlearned",
+        "multiply by the advantages as they are",
+    ),
     "advantages_reduced": (
         "only the signs of the advantages enter",
         "multiply by them as they are",
@@ -304,6 +319,10 @@ def describe(model: Any, probe: Any) -> tuple[list[str], dict[str, float], list[
     if model.transform:
         names.append(f"advantages_{model.transform.split()[0]}")
         said.append(f"the advantages are {model.transform}")
+    if model.below != 1:
+        names.append("advantages_unequal")
+        numbers["below"] = model.below
+        said.append(f"advantages below 0 are multiplied by {model.below:.4g}")
     names += _ratio_names(model, numbers, said, probe.fine)
     names += _term_names(model, numbers, said, probe.call)
     names += ["wrong_sign"] * (r.factor < 0)

@@ -280,6 +280,17 @@ def _standardised(over: str, ddof: int | None, eps: float) -> Callable[[Array, A
     return transform
 
 
+def _over(size: Callable[[Array], float], over: str, eps: float) -> Callable[[Array, Array], Array]:
+    return lambda A, mask: A / (size(A[:, 0] if over == "answers" else A[mask]) + eps)
+
+
+SIZES: dict[str, Callable[[Array], float]] = {
+    "deviation, ddof 0": np.std,
+    "deviation, ddof 1": lambda A: A.std(ddof=1),
+    "norm": np.linalg.norm,
+    "largest size": lambda A: np.abs(A).max(),
+    "mean size": lambda A: np.abs(A).mean(),
+}
 TRANSFORMS: dict[str, Callable[[Array, Array], Array]] = {
     "": lambda A, mask: A,
     **{
@@ -288,6 +299,14 @@ TRANSFORMS: dict[str, Callable[[Array, Array], Array]] = {
         )
         for over in ("tokens", "answers", "places")
         for ddof in (0, 1)
+        for eps in (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
+    },
+    **{
+        f"divided by their {name} over {over}, ε {f'{eps:g}' if eps else '1e-8 or less'}": (
+            _over(size, over, eps)
+        )
+        for name, size in SIZES.items()
+        for over in ("answers", "tokens")
         for eps in (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
     },
     "averaged over the answers": lambda A, mask: A[:, :1].mean() + 0 * A,
