@@ -25,6 +25,9 @@ STOPS = (Exception, SystemExit)  # whatever a user's function may raise
 GRAIN = {torch.float64: 1e-8, torch.float32: 5e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
 
 
+GROWN = (1.0, 1.0037, 1.0113, 1.027)
+
+
 class Answers(NamedTuple):
     """Weights of every case, or None; what went wrong: name -> numbers of the cases; in words."""
 
@@ -143,6 +146,19 @@ def precisions(ask: Callable[[], Any]) -> list[torch.dtype]:
     with _Dtypes() as mode:
         ask()
     return sorted(mode.seen & set(GRAIN) | {torch.float64}, key=GRAIN.__getitem__, reverse=True)
+
+
+def rounding(ask: Callable[[float], Array | None]) -> float:
+    """How far what is asked moves off a straight line where all that enters grows by a few percent.
+
+    Relative to the largest number of the answer; 0 where there is none.
+    """
+    seen, line = [ask(k) for k in GROWN], np.stack([np.ones(len(GROWN)), GROWN], axis=-1)
+    if any(x is None or not np.isfinite(x).all() for x in seen) or not np.any(seen):
+        return 0.0
+    rows = np.array(seen).reshape(len(GROWN), -1)
+    fit = line @ np.linalg.lstsq(line, rows, rcond=None)[0]
+    return float(np.abs(rows - fit).max() / np.abs(rows).max())
 
 
 def every(ask: Callable[[Any], Asked], cases: Sequence[Any]) -> Answers:

@@ -22,7 +22,6 @@ from coursekit.detective.looking import EXACT
 
 Array = np.ndarray
 RATES = (0.2, 0.02)
-GROWN = (1.0, 1.0037, 1.0113, 1.027)  # rewards are multiplied by these, to see how it rounds
 
 
 class Batch(NamedTuple):
@@ -144,15 +143,14 @@ def _grain(fn: Callable, book: Casebook) -> torch.dtype:
 
 def _rounding(fn: Callable, book: Casebook) -> float:
     """How far moves are from straight lines in the size of the rewards, over the largest move."""
-    off, line = [0.0], np.stack([np.ones(len(GROWN)), GROWN], axis=-1)
-    for case in chosen(book):
-        grown = [case._replace(rewards=k * case.rewards) for k in GROWN]
-        seen = [_ask(fn, given(one)[0], one, min(RATES))[0] for one in grown]
-        if any(x is None or not np.isfinite(x).all() for x in seen) or not np.any(seen):
-            continue
-        fit = line @ np.linalg.lstsq(line, np.array(seen), rcond=None)[0]
-        off.append(float(np.abs(seen - fit).max() / np.abs(seen).max()))
-    return max(off)
+
+    def grown(case: Case) -> Callable[[float], Array | None]:
+        def moved(k: float) -> Array | None:
+            return _ask(fn, given(case)[0], case._replace(rewards=k * case.rewards), min(RATES))[0]
+
+        return moved
+
+    return max(asking.rounding(grown(case)) for case in chosen(book))
 
 
 def _without_rewards(fn: Callable, book: Casebook) -> Array | None:

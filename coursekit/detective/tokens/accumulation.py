@@ -17,6 +17,7 @@ from coursekit.detective.tokens import batches, calls, sentences
 from coursekit.detective.tokens.calls import Batch
 
 Array = np.ndarray
+TOLERANCE = 5e-5  # of the largest weight of a batch; wider where the step itself rounds
 AS_CALLED = "step(micro_batches)"
 LABELS = ("lengths 1, 3, 2, 4", "eight answers")
 CUTS = {  # B -> sizes of micro-batches
@@ -63,10 +64,12 @@ def audit_accumulation(step: Callable[..., Any]) -> Finding:
     if again is None or not asking.alike(again, seen[0][2] * seen[0][0].advantages[:, None]):
         return _finding(["not_repeatable"], evidence=["the same batch again has another gradient"])
     grain = asking.precision(lambda: _ask(step, batches.batch(LABELS[0]), (4,), shape))
-    names, said, numbers = _named(seen, max(5e-5, asking.GRAIN[grain]))
-    said += [f"it computes in {str(grain).removeprefix('torch.')} inside"] * (
-        asking.GRAIN[grain] > 5e-5
-    )
+    near = TOLERANCE
+    if asking.GRAIN[grain] > TOLERANCE:
+        off = [asking.rounding(_grown(step, label, shape)) for label in LABELS]
+        near = min(max(TOLERANCE, 8 * max(off)), asking.GRAIN[grain])
+    names, said, numbers = _named(seen, near)
+    said += [f"it computes in {str(grain).removeprefix('torch.')} inside"] * (near > TOLERANCE)
     ok = (
         not notes
         and len(names) == 1
@@ -81,6 +84,15 @@ def audit_accumulation(step: Callable[..., Any]) -> Finding:
         probed="batches of 4 and 8 answers of 1 to 5 tokens, whole and in 2 to 4 micro-batches of "
         "equal and of unequal size; one process. Nothing is said about devices",
     )
+
+
+def _grown(step: Callable, label: str, shape: str) -> Callable[[float], Array | None]:
+    def asked(k: float) -> Array | None:
+        b = batches.batch(label)
+        b = b._replace(advantages=k * b.advantages)
+        return _ask(step, b, CUTS[len(b.mask)][-1], shape)[0]
+
+    return asked
 
 
 def _finding(names: Sequence[str], ok: bool = False, **said: Any) -> Finding:

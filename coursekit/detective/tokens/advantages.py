@@ -147,7 +147,10 @@ def audit_advantages(fn: Callable[..., Any]) -> Finding:
     notes = [f"{k}: {'; '.join(w.values())}" for k, (*_, (_, w)) in asked.items() if w]
     seen = [Seen(k, R, g, a) for k, (R, g, (a, _)) in asked.items() if a is not None]
     grain = asking.precision(lambda: _ask(fn, form, *first))
-    near = max(NEAR, asking.GRAIN[grain]) if grain in HALVES else NEAR
+    near = NEAR
+    if grain in HALVES:
+        off = [asking.rounding(_grown(fn, form, *case)) for case in cases.values()]
+        near = min(max(NEAR, 8 * max(off)), asking.GRAIN[grain])
     names, numbers, said = _named(seen, near)
     said += [f"it computes in {str(grain).removeprefix('torch.')} inside"] * (near > NEAR)
     edges, troubles = _edges(fn, form)
@@ -242,6 +245,10 @@ def _ask(fn: Callable, form: Form, R: Array, groups: Array) -> tuple[Array | Non
     if A.shape != R.shape:
         return None, {"not_a_vector": f"it returned the shape {A.shape} for {len(R)} rewards"}
     return (A, wrong) if np.isfinite(A).all() else (None, wrong | {"nan": "a NaN or an infinity"})
+
+
+def _grown(fn: Callable, form: Form, R: Array, groups: Array) -> Callable[[float], Array | None]:
+    return lambda k: _ask(fn, form, k * R, groups)[0]
 
 
 def _same(groups: Array) -> Array:
