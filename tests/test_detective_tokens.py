@@ -1187,6 +1187,17 @@ def test_a_number_as_baseline_a_lower_median_and_a_least_deviation(fn, names, ok
     assert found == (number and pytest.approx(number))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_blunts_advantages_by_what_they_round_alone(dtype):
+    one = torch.ones((), dtype=dtype)
+    own = per_group(lambda R: (R.to(dtype) - R.to(dtype).mean()).double())
+    over = per_group(lambda R: ((R - R.mean()).to(dtype) / (R.to(dtype).std() + 1e-4)).double())
+    off = per_group(lambda R: (R - 0.98 * R.mean()) * one)
+    assert audit_advantages(own).names == ("own_mean",)
+    assert audit_advantages(over).names[0] == "group_std_ddof1"
+    assert audit_advantages(off).names == ("unknown",)
+
+
 def test_groups_of_unequal_size_are_weighted_by_their_own_mean():
     text = "groups of G weigh 1 − 1/G"
     assert text in str(audit_advantages(per_group(lambda R: R - R.mean())))
@@ -1231,6 +1242,21 @@ def mean_of_answers(parts):
 
 def all_answers(parts):
     return sum(micro_loss(m).sum() for m in parts) / sum(len(m["advantages"]) for m in parts)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_blunts_a_step_by_what_it_rounds_alone(dtype):
+    def inside(parts):
+        log_pi = [m["logprobs"].to(dtype) for m in parts]
+        return all_answers([m | {"logprobs": p} for m, p in zip(parts, log_pi, strict=True)])
+
+    def off(parts):
+        masks = [m["response_mask"].to(dtype) for m in parts]
+        parts = [m | {"response_mask": mask} for m, mask in zip(parts, masks, strict=True)]
+        return all_answers(parts) * (1 + 1e-3 * len(parts))
+
+    assert audit_accumulation(inside).names == ("sum",)
+    assert audit_accumulation(off).names == ("unknown",)
 
 
 STEPS = {

@@ -354,13 +354,12 @@ def _bottom(tops: Array, A: Array, stds: Array, seen: list[Seen], near: float) -
         (bottom - stds, "", lambda e: stds + e),
         (bottom**2 - stds**2, " inside the root", lambda e: np.sqrt(stds**2 + e)),
     ):
-        eps = float(np.median(gap[least]))
-        eps = 0.0 if abs(eps) < 1e-10 or near > NEAR else eps  # rounding hides an ε
-        if not np.isfinite(eps) or eps < 0:
-            continue
-        eps = float(f"{eps:.3g}")
-        if _close(A, tops / np.maximum(of(eps), 1e-300), seen, near):
-            return Bottom({"epsilon": eps}, f", ε = {eps:.3g}{tail}" * (eps > 1e-12))
+        found = float(np.median(gap[least]))
+        found = float(f"{found:.3g}") if 1e-10 < found < np.inf else 0.0
+        for eps in (0.0, found) if near > NEAR else (found,):  # rounding may hide an ε
+            if _close(A, tops / np.maximum(of(eps), 1e-300), seen, near):
+                words = f", ε = {eps:.3g}{tail}" * (eps > 1e-12)
+                return Bottom({"epsilon": eps}, words)
     if _close(A, tops / np.maximum(stds, floor), seen, near):
         return Bottom({"least_deviation": floor}, f", which counts as no less than {floor:.3g}")
     return None
