@@ -26,6 +26,29 @@ def one_late(rewards, gamma):
     return np.append(reward_to_go(rewards, gamma)[1:], 0.0)
 
 
+def squared(rewards, gamma):
+    return reward_to_go(rewards, gamma**2)
+
+
+def less_discount(rewards, gamma):
+    return reward_to_go(rewards, 0.97 * gamma)
+
+
+def turned_round(rewards, gamma):
+    return reward_to_go(rewards, gamma)[::-1]
+
+
+def wrong_at(place):
+    """One entry is off, counted round and round, by a tenth of the largest."""
+
+    def returns(rewards, gamma):
+        out = reward_to_go(rewards, gamma)
+        out[place % len(out)] += 0.1 * abs(out).max()
+        return out
+
+    return InWords(returns, f"entry {place} mod n is wrong")
+
+
 class InWords:
     """One of the functions that a test is tried on, with a name to be read in a message."""
 
@@ -33,7 +56,7 @@ class InWords:
         self.function, self.words = function, words
 
     def __call__(self, rewards, gamma):
-        return self.function(np.asarray(rewards, dtype=float), gamma)
+        return np.array(self.function(np.asarray(rewards, dtype=float), gamma))
 
     def __repr__(self):
         return self.words
@@ -47,17 +70,22 @@ CANDIDATES = [  # at most 30 characters each: a message shows no more
     InWords(no_discount, "γ not used"),
     InWords(one_late, "one step late"),
     InWords(whole_return, "the whole return at each step"),
+    InWords(squared, "γ² for γ"),
+    InWords(less_discount, "γ 3 % too small"),
+    InWords(turned_round, "right, but the last one first"),
+    *map(wrong_at, range(4)),
 ]
 
 
 def one_more(rng):
-    """A right one, or one of the others, or a right one that is then bent; never just a little."""
-    if (kind := rng.integers(4)) == 0:
+    """One of the above, or one entry is off, or a right one that is bent by 1 % or more."""
+    kind = rng.integers(4)
+    if kind == 0:
         return (CANDIDATES[rng.integers(len(CANDIDATES))],)
     if kind == 1:
-        return (InWords(lambda r, gamma: reward_to_go(r, gamma).tolist(), "the right one, a list"),)
-    factor = int(rng.choice([-2, -1, 0, 2, 3]))
+        return (wrong_at(int(rng.integers(4, 60))),)
     if kind == 2:
+        factor = [-2, -1, 0, 2, 3, 0.9, 0.95, 0.99, 1.01, 1.05, 1.1][rng.integers(11)]
         bent = lambda r, gamma: factor * reward_to_go(r, gamma)  # noqa: E731
         return (InWords(bent, f"{factor} times the right one"),)
     return (InWords(lambda r, gamma: reward_to_go(r, gamma) + 1, "the right one plus 1"),)

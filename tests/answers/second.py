@@ -59,6 +59,12 @@ def is_right(rewards, gamma):
     )
 
 
+def seen(returns, part, rewards=(1.0, -2.0, 4.0), **bounds):
+    """A test that looks at some part of what is returned."""
+    given, right = returns(np.array(rewards), 0.5), np.array(to_go(rewards, 0.5))
+    return bool(np.allclose(part(given), part(right), **bounds))
+
+
 def ratio(g, P, grad, B, noise=1.0, signal=1.0):
     mean = (g * P).sum(1)
     variance = ((g - mean[:, None]) ** 2 * P).sum()
@@ -254,6 +260,18 @@ ANSWERS = {
                 np.allclose(returns(np.array([1.0, -2.0, 4.0]), 0.5), [1, 0, 4])
                 and np.allclose(returns(np.array([5.0]), 0.1), [5])
             ),
+            lambda returns: returns(np.array([1.0, -2.0, 4.0]), 0.5).tolist() == [1, 0, 4],
+            lambda returns: (
+                (given := returns(np.array([1.0, -2.0, 4.0]), 0.5)).shape == (3,)
+                and abs(given - np.array([1.0, 0.0, 4.0])).max() < 1e-3
+            ),
+            lambda returns: (
+                returns(np.array([1.0, 2.0, 4.0]), 0.5).round(3).tolist() == [3.0, 4.0, 4.0]
+            ),
+            lambda returns: torch.allclose(
+                torch.tensor(returns(np.array([1.0, -2.0, 4.0]), 0.5)),
+                torch.tensor([1.0, 0.0, 4.0], dtype=torch.float64),
+            ),
         ],
         {
             "equal rewards": is_right([1, 1, 1], 0.5),
@@ -272,6 +290,15 @@ ANSWERS = {
             "~ the shape": lambda returns: len(returns(np.array([1.0, -2.0, 4.0]), 0.5)) == 3,
             "~ the numbers": lambda returns: returns(np.array([1.0, -2.0, 4.0]), 0.5),
             "~ all zeros": is_right([0, 0, 0], 0.5),
+            "~ the sum alone": lambda returns: seen(returns, np.sum),
+            "~ in any order": lambda returns: seen(returns, np.sort),
+            "~ not the first": lambda returns: seen(returns, lambda x: x[1:]),
+            "~ the two ends": lambda returns: seen(returns, lambda x: x[[0, -1]]),
+            "~ one entry in the middle unseen": lambda returns: seen(
+                returns, lambda x: np.delete(x, 3), [1.0, -2.0, 4.0, 3.0, 2.0, -1.0]
+            ),
+            "~ roughly": lambda returns: seen(returns, lambda x: x, atol=0.9),
+            "~ to a twentieth": lambda returns: seen(returns, lambda x: x, rtol=0.05),
         },
     ),
     "8.3": (
