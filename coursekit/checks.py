@@ -129,7 +129,7 @@ def verdict(exercise: Exercise, answer: Any) -> str:
     if said := _not_to_be_called(exercise, answer):
         return said
     given, cases = outcomes(exercise, answer, SECONDS), list(exercise.cases())
-    if any(type(one.error) is NotImplementedError or one.value is ... for one in given):
+    if _is_stub(answer, given):
         return "not attempted"
     if len(given) < len(cases):
         late = _with(exercise, cases[len(given)])
@@ -156,7 +156,8 @@ def verdict(exercise: Exercise, answer: Any) -> str:
     if all(map(_has_whole, (cases[i] for i in bad))) and not all(map(_has_whole, cases)):
         what = f"right for floats; whole numbers are an array of integers, which cuts off: {what}"
     if first.error:
-        what = f"it stops with {type(first.error).__name__}: {first.error}"
+        words = f": {first.error}" if str(first.error) else ""
+        what = f"it stops with {type(first.error).__name__}{words}"
     hints = "" if exercise.tells else "; the hints help"
     return f"not yet: {what}{case}{hints}{f'; and {copy}' if changed else ''}"
 
@@ -336,6 +337,20 @@ def _rounded(given: Any, right: Any) -> bool:
         return False
 
 
+def _is_stub(answer: Any, given: Sequence[Outcome]) -> bool:
+    """Whether ``...`` or a bare NotImplementedError came every time, or the source is just that.
+
+    With a message, or now and then, it is torch's or another library's: then it is an error.
+    """
+    left = [o.value is ... or type(o.error) is NotImplementedError for o in given]
+    if not any(left):
+        return False
+    body = _body(answer)
+    return (body is not None and all(map(_is_filler, body))) or (
+        all(left) and not any(str(o.error or "") for o in given)
+    )
+
+
 def _nothing_returned(answer: Any) -> str:
     """What is to be said of a function that gave None, or "" where it has a `return` with a value.
 
@@ -364,10 +379,12 @@ def _body(answer: Any) -> list[ast.stmt] | None:
 
 
 def _is_filler(statement: ast.stmt) -> bool:
-    """`pass`, `...`, a docstring, `return`, and `return None`."""
-    value = getattr(statement, "value", None)
-    words = isinstance(statement, ast.Expr) and isinstance(value, ast.Constant)
-    return words or isinstance(statement, ast.Pass) or _is_empty(statement)
+    """`pass`, `...`, a docstring, `return`, `return None` or ..., `raise NotImplementedError`."""
+    if isinstance(statement, ast.Expr | ast.Return) and isinstance(statement.value, ast.Constant):
+        return isinstance(statement, ast.Expr) or statement.value.value in (None, ...)
+    if isinstance(statement, ast.Raise):
+        return "NotImplementedError" in ast.unparse(statement)
+    return isinstance(statement, ast.Pass) or _is_empty(statement)
 
 
 def _is_empty(node: ast.AST) -> bool:

@@ -39,6 +39,16 @@ def stops(weights, power):
     raise NotImplementedError
 
 
+def stops_in_words(weights, power):
+    """The weights to a power, normalised."""
+    raise NotImplementedError("your code here")
+
+
+def gets_so_far(weights, power):
+    powers = weights**power
+    raise NotImplementedError
+
+
 class CannotAsk(NotImplementedError):
     """What ``input()`` raises in a kernel that nobody sits at."""
 
@@ -92,7 +102,11 @@ def returns_nothing(weights, power):
 
 
 @pytest.mark.parametrize(
-    "stub", [None, ..., lambda w, p: ..., stops, documented, left_as_pass, returns_nothing]
+    "stub",
+    [
+        *(None, ..., lambda w, p: ..., stops, stops_in_words, gets_so_far),
+        *(documented, left_as_pass, returns_nothing),
+    ],
 )
 def test_an_untouched_stub_is_not_attempted(stub):
     assert verdict(FUNCTION, stub) == "not attempted"
@@ -118,6 +132,30 @@ def test_an_untouched_value_is_not_attempted(stub):
 )
 def test_a_right_function_is_correct(right):
     assert verdict(FUNCTION, right) == "correct"
+
+
+def one_is_left(weights, power):
+    if power > 1:
+        raise NotImplementedError
+    return normalise(weights, power)
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda w, p: torch.softmax(torch.tensor(w.astype(int)), 0), "NotImplementedError: "),
+        (one_is_left, "it stops with NotImplementedError, for weights = [1. 2. 5.], power = 2"),
+        (lambda w, p: ... if p > 1 else normalise(w, p), "it gives Ellipsis, expected"),
+    ],
+)
+def test_an_answer_that_is_not_implemented_somewhere_is_no_stub(answer, part):
+    assert verdict(FUNCTION, answer).startswith("not yet: it ")
+    assert part in verdict(FUNCTION, answer)
+
+
+def test_a_softmax_that_torch_has_for_floats_only_is_told_so():
+    told = verdict(checks.find("1.1"), lambda x: torch.softmax(torch.tensor(x), 0))
+    assert told.startswith("not yet: it stops with NotImplementedError: ")
 
 
 @pytest.mark.parametrize("right", [0.375, Fraction(3, 8), np.float64(0.375), torch.tensor(0.375)])
