@@ -45,7 +45,7 @@ def stops_in_words(weights, power):
 
 
 def gets_so_far(weights, power):
-    powers = weights**power
+    weights.sum()
     raise NotImplementedError
 
 
