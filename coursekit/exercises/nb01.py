@@ -44,6 +44,8 @@ EXERCISES = {
             (np.array([-1000.0, -1001.0]),),
             (np.array([0.0, 0.0, 3000.0]),),
             (np.array([5.0]),),
+            (np.array([3000.0, 2900.0, 0.0]),),
+            (np.array([20000.0, 0.0]),),
         ],
         draw=some_logits,
         wrong={
@@ -67,6 +69,7 @@ EXERCISES = {
             (np.array([3.0]), 0.9),
             (np.array([2.0, -1.0, 4.0]), 0.0),
             (np.array([2.0, -1.0, 4.0]), 1.0),
+            (draws.long(), 0.02),
         ],
         draw=draws.rewards_and_gamma,
         wrong={

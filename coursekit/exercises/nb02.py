@@ -27,6 +27,8 @@ def episode():
         (np.array([-0.7]), np.array([3.0]), 0.9),
         (np.array([-0.7, -0.2, -1.3]), np.array([1.0, 5.0, 2.0]), 0.0),
         (np.array([-0.7, -0.2, -1.3]), np.array([1.0, 5.0, 2.0]), 1.0),
+        (np.array([-20.0, -0.5]), np.array([1.0, 2.0]), 0.5),
+        (np.full(200, -0.5), draws.long(), 0.02),
     ]
 
 
@@ -37,7 +39,8 @@ def some_action(rng):
 
 def some_episode(rng):
     rewards, gamma = draws.rewards_and_gamma(rng)
-    return -(rng.integers(1, 40, len(rewards)) / 16), rewards, gamma
+    logp = -(rng.integers(1, 40, len(rewards)) / 16)
+    return logp * rng.choice([1, 1, 1, 10]), rewards, gamma
 
 
 def some_values(rng):
@@ -52,7 +55,10 @@ def best_baseline(pi, values):
 
 def some_taken(rng):
     n = draws.length(rng)
-    return rng.integers(1, 33, n) / 32, draws.numbers(rng, n)
+    p = rng.integers(1, 33, n) / 32
+    if rng.integers(4) == 0:
+        p = np.float32(10 ** rng.uniform(-12, 0, n)).astype(float)
+    return p, draws.numbers(rng, n)
 
 
 EXERCISES = {
@@ -128,6 +134,7 @@ EXERCISES = {
             (PI.copy(), np.array([1.0, -2.0, 0.5])),
             (PI.copy(), np.arange(3)),
             (np.array([0.9, 0.1]), np.array([2.0, 2.0])),
+            (np.array([1 - 1e-8, 1e-8]), np.array([1.0, 5.0])),
         ],
         draw=some_values,
         wrong={
@@ -164,6 +171,7 @@ EXERCISES = {
             (np.array([0.5, 0.25, 0.9]), np.array([3.0, -1.0, 2.0])),
             (np.array([0.5, 0.25]), np.array([3, 0])),
             (np.array([0.75]), np.array([2.0])),
+            (np.array([1e-8]), np.array([2.0])),
         ],
         draw=some_taken,
         wrong={

@@ -16,6 +16,7 @@ def batches():
         (np.arange(1.0, 16.0).reshape(3, 5) ** 2, mask),
         (np.array([[2.0, -4.0, 7.0]]), np.array([[True, True, False]])),
         (np.array([[1.0], [2.0], [6.0]]), np.full((3, 1), True)),
+        (np.array([[1.0, 5.0, 3.0], [4.0, 2.0, 0.5]]), np.array([[1, 0, 1], [0, 1, 1]]) == 1),
     ]
 
 

@@ -71,6 +71,8 @@ EXERCISES = {
             (np.array([0.0, 0.6, 0.4]), 4),
             (np.array([0.0, 0.2, 0.3, 0.5]), 7),
             (np.array([0.0, 1.0]), 5),
+            (np.array([0.0, 1.0, 0.0]), 3),
+            (np.append(0.0, np.arange(1, 13) / 78), 6),
         ],
         draw=some_law,
         wrong={

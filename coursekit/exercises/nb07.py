@@ -31,6 +31,8 @@ def steps():
         (np.array([-1000.0, -1001.0, -1000.5]), 2, 1.0),
         (np.array([3.0]), 0, 5.0),
         (np.array([0.5, 0.5]), 1, 0.0),
+        (np.array([3000.0, 2900.0, 0.0]), 1, 2.0),
+        (np.array([20000.0, 0.0]), 1, 1.0),
     ]
 
 
@@ -80,7 +82,7 @@ def cubes():
 
 def some_slope(rng):
     """A cubic, which two points on one side get wrong, along a direction of any length."""
-    x, u, a, b = (draws.numbers(rng, 3).astype(float) for _ in range(4))
+    x, u, a, b = (draws.eighths(rng, 3).astype(float) for _ in range(4))
     formula = f"x ↦ ({a.tolist()} * x**3 + {b.tolist()} * x).sum() + x[0] * x[1]"
     cubic = called(formula, lambda x: (a * x**3 + b * x).sum() + x[0] * x[1])
     return cubic, x, u, int(rng.integers(2, 9)) / 8
@@ -140,7 +142,7 @@ EXERCISES = {
         solution=lambda z, action: action - sigmoid(z),
         takes=("z: a number from −20 to 20\naction: 0 or 1"),
         edges=lambda: [(0.4, 1), (0.4, 0), (-1.5, 1), (0, 0), (-20.0, 0), (20.0, 1)],
-        draw=lambda rng: (draws.number(rng), int(rng.integers(2))),
+        draw=lambda rng: (float(np.clip(draws.number(rng), -20, 20)), int(rng.integers(2))),
         tells=False,
         wrong={
             "the sign is turned: action 1 must raise z": lambda z, action: sigmoid(z) - action,
@@ -198,6 +200,7 @@ EXERCISES = {
             (np.array([[1.0, -2.0, 3.0]]), np.array([[0.5, -1.0, 2.0]])),
             (np.array([[1.0], [4.0]]), np.array([[0.0], [-3.0]])),
             (np.array([[-2.0, 5.0]]), np.array([[1.0, 1.0]])),
+            (np.array([[-2.0, 5.0]]), np.array([[0.05, -1e-6]])),
         ],
         draw=some_signals,
         wrong={

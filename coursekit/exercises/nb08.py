@@ -117,6 +117,7 @@ EXERCISES = {
             (np.array([3.0]), 0.9),
             (np.array([2.0, -1.0, 4.0]), 0.0),
             (np.array([2.0, -1.0, 4.0]), 1.0),
+            (draws.long(), 0.02),
         ],
         draw=draws.rewards_and_gamma,
         wrong={
@@ -154,6 +155,7 @@ EXERCISES = {
             (np.array([0.7, 0.3]), 0, -2.0),
             (np.array([0.5, 0.5]), 1, 0),
             (np.array([1.0]), 0, 3.0),
+            (np.array([1e-8, 1 - 1e-8]), 0, 2.0),
         ],
         draw=some_return,
         wrong={

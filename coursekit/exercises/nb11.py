@@ -74,7 +74,17 @@ def gae_target(rewards, values, last_value, terminated, gamma, lam):
 def a_gaussian(rng):
     A = draws.length(rng, 1, 4)
     mean, action = (draws.numbers(rng, A).astype(float) for _ in range(2))
-    return mean, rng.integers(-8, 9, A) / 8, action
+    log_std = rng.integers(-8, 9, A) / 8 * rng.choice([1, 1, 1, 8])
+    return mean, log_std, action
+
+
+def far_ones():
+    """Narrow and wide bells, and an action of forty deviations."""
+    return [
+        (np.array([0.5, 1.0]), np.array([-3.0, 3.0]), np.array([0.6, 9.0])),
+        (np.array([0.0]), np.array([-20.0]), np.array([2e-9])),
+        (np.array([0.0, 1.0]), np.array([0.0, 0.5]), np.array([40.0, 2.0])),
+    ]
 
 
 def an_episode(rng):
@@ -95,6 +105,7 @@ def episodes():
         (rewards.copy(), values.copy(), 2.0, False, 1.0, 1.0),
         (rewards.copy(), values.copy(), 2.0, False, 0.0, 1.0),
         (rewards.copy(), values.copy(), 2.0, False, 1.0, 0.0),
+        (draws.long(), draws.long()[::-1] / 2, 4.0, False, 0.02, 0.9),
     ]
 
 
@@ -110,6 +121,7 @@ EXERCISES = {
             (np.array([1.0]), np.array([-0.5]), np.array([2.0])),
             (np.array([0.3, -1.0, 2.0]), np.array([0.4, -0.2, 0.1]), np.array([1.0, 0.5, 1.5])),
             (np.array([0.0, 2.0]), np.array([0.0, 0.0]), np.array([0.0, 2.0])),
+            *far_ones(),
         ],
         draw=a_gaussian,
         wrong={
@@ -163,6 +175,7 @@ EXERCISES = {
             (np.array([1.0]), np.array([-0.5]), np.array([2.0])),
             (np.array([0.3, -1.0, 2.0]), np.array([0.4, -0.2, 0.1]), np.array([1.0, 0.5, 1.5])),
             (np.array([0.0, 2.0]), np.array([0.0, 0.0]), np.array([0.0, 2.0])),
+            *far_ones(),
         ],
         draw=a_gaussian,
         wrong={

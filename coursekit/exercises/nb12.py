@@ -304,6 +304,8 @@ EXERCISES = {
             (np.array([-1, -1, -1, -1]),),
             (np.array([0, 2]),),
             (np.array([3, -1, 1]),),
+            (np.array([1000000, 1000001]),),
+            (np.array([10.0, 10.0 + 2**-14]),),
         ],
         draw=small_or_large,
         wrong={

@@ -17,6 +17,7 @@ def batches():
         (STEPS[:, :2].copy(), MASK[:, :2].copy(), 2),
         (STEPS + 5.0 * ~MASK, MASK.copy(), 1),
         (STEPS[:2].copy(), MASK[:2].copy(), 9),
+        (STEPS + 2.0, MASK[:, [1, 2, 0, 3, 4]], 2),
     ]
 
 

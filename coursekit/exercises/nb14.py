@@ -51,7 +51,7 @@ EXERCISES = {
     "14.2": Exercise(
         solution=lambda R, logp: R - logp / 2,
         takes=("R: a number\nlogp: a number, 0 or below"),
-        edges=lambda: [(1.0, np.log(0.25)), (-3.0, np.log(0.8)), (2, 0.0), (0, -1)],
+        edges=lambda: [(1.0, np.log(0.25)), (-3.0, np.log(0.8)), (2, 0.0), (0, -1), (1.0, -20.0)],
         draw=lambda rng: (draws.number(rng), -abs(draws.number(rng))),
         tells=False,
         wrong={

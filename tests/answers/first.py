@@ -56,6 +56,10 @@ def divided_by_powers(rewards, gamma):
     return np.cumsum((rewards * powers)[::-1])[::-1] / powers
 
 
+def powers_undone(rewards, gamma):
+    return divided_by_powers(rewards, gamma) if gamma else rewards
+
+
 def exponentials(logits):
     return [math.exp(x - max(logits)) for x in logits]
 
@@ -156,6 +160,8 @@ ANSWERS = {
             "its own reward": loop(lambda t, r: sum(r[t + 1 :])),
             "~ two at a time": loop(lambda t, r: sum(r[t : t + 2])),
             "~ one number": lambda r: r.sum(),
+            "~ stops after eight": loop(lambda t, r: sum(r[t : t + 8])),
+            "~ rounded": lambda r: np.round(np.cumsum(r[::-1])[::-1], 3),
             "~ right for three": loop(lambda t, r: sum(r[t : t + 3])),
             "~ reversed in the end only": lambda r: np.cumsum(r)[::-1],
         },
@@ -175,6 +181,8 @@ ANSWERS = {
             ],
             "~ the smallest is subtracted": lambda x: overflowing(x - x.min()),
             "~ the mean is subtracted": lambda x: overflowing(x - x.mean()),
+            "~ the mean, and cut off": lambda x: overflowing(np.minimum(x - x.mean(), 700)),
+            "~ in long double": lambda x: overflowing(np.asarray(x, np.longdouble)),
             "~ cut off at 700": lambda x: overflowing(np.clip(x, -700, 700)),
             "~ divided by the largest": lambda x: overflowing(x / x.max()),
             "~ in base 2": lambda x: 2.0 ** (x - x.max()) / (2.0 ** (x - x.max())).sum(),
@@ -194,6 +202,9 @@ ANSWERS = {
             "~ last reward left out": without_the_last,
             "~ divides by γ^t": divided_by_powers,
             "changes its argument": in_place,
+            "~ divides by γ^t, where γ is above 0": powers_undone,
+            "~ stops after eight": loop(lambda t, r, gamma: discounted(r[t : t + 8], gamma)),
+            "~ in half precision": lambda r, gamma: np.float16(backwards(r, gamma)),
             "~ stops after five": loop(lambda t, r, gamma: discounted(r[t : t + 5], gamma)),
         },
     ),
@@ -210,6 +221,7 @@ ANSWERS = {
             "G_0 alone": to_go,
             "~ only the end": lambda r, gamma: gamma ** (len(r) - 1) * r[-1],
             "~ the last step's": lambda r, gamma: to_go(r, gamma)[-1],
+            "~ stops after eight": lambda r, gamma: discounted(r[:8], gamma),
             "~ each reward twice": lambda r, gamma: 2 * discounted(r, gamma),
             "~ average": lambda r, gamma: discounted(r, gamma) / len(r),
         },
@@ -260,6 +272,11 @@ ANSWERS = {
                 lambda t, logp, r, g: -logp[t] * discounted(r[t:], g) / len(r)
             )(logp, r, g),
             "whole numbers": lambda logp, r, g: -logp * in_their_own_type(r, g),
+            "~ a small number in the log": lambda logp, r, g: (
+                -np.log(np.exp(logp) + 1e-8) * backwards(r, g)
+            ),
+            "~ cut off at −3": lambda logp, r, g: -np.clip(logp, -3, 0) * backwards(r, g),
+            "~ divides by γ^t": lambda logp, r, g: -logp * powers_undone(r, g),
             "~ the log twice": loop(lambda t, logp, r, g: -np.log(-logp[t]) * to_go(r, g)[t]),
         },
     ),
@@ -283,6 +300,9 @@ ANSWERS = {
             "plain average": lambda pi, values: sum(values) / len(values),
             "~ norm, not its square": lambda pi, values: np.average(
                 values, weights=[p * squares(pi, a) ** 0.5 for a, p in enumerate(pi)]
+            ),
+            "~ a small number below": lambda pi, values: (
+                (w := pi * (1 - 2 * pi + (pi**2).sum())) @ values / (w.sum() + 1e-8)
             ),
             "~ own entry of the score": lambda pi, values: np.average(
                 values, weights=pi * (1 - pi) ** 2 + 1e-12
@@ -408,6 +428,9 @@ ANSWERS = {
             "~ 0 taken for padding": lambda x, mask: np.mean(
                 [row[row != 0].mean() if row.any() else 0 for row in x * mask]
             ),
+            "~ the mask for a length": lambda x, mask: np.mean(
+                [row[: int(n)].mean() for row, n in zip(x, mask.sum(1), strict=True)]
+            ),
             "~ last step left out": lambda x, mask: ((x * mask).sum(-1) / mask.sum(-1))[:-1].mean(),
             "~ over the other axis": lambda x, mask: (
                 (x * mask).sum(0) / np.maximum(mask.sum(0), 1)
@@ -452,6 +475,12 @@ ANSWERS = {
             "~ squared again and again": lambda law, B: (
                 np.ones(1) if B == 1 else np.convolve(law, law) if B == 3 else law
             ),
+            "~ without the noughts at the end": lambda law, B: np.trim_zeros(
+                others_law(law, B), "b"
+            ),
+            "~ up to 32": lambda law, B: np.fft.irfft(np.fft.rfft(law, 32) ** (B - 1), 32)[
+                : (len(law) - 1) * (B - 1) + 1
+            ],
             "~ cut to the first length": lambda law, B: others_law(law, B)[: len(law)],
         },
     ),
@@ -468,6 +497,8 @@ ANSWERS = {
             "reduced to one number": lambda p, G: -np.dot(np.log(p), G),
             "return is missing": lambda p, G: np.log(1 / p),
             "~ both": lambda p, G: -p * np.log(p) * G,
+            "~ a small number in the log": lambda p, G: -np.log(p + 1e-8) * G,
+            "~ cut off": lambda p, G: -np.log(np.clip(p, 0.02, 1)) * G,
             "~ in base 2": lambda p, G: -np.log2(p) * G,
             "~ log of the return as well": lambda p, G: -np.log(p) * np.log(abs(G) + 1),
         },

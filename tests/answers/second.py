@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from answers.first import ANSWERS as BEFORE
-from answers.first import in_their_own_type, loop, to_go
+from answers.first import in_their_own_type, loop, powers_undone, to_go
 
 
 def running(values, step=lambda k: max(0.05, 1 / k), start=0.0, before=True):
@@ -189,6 +189,8 @@ ANSWERS = {
             "G is missing": lambda x, a, G: through_torch(x, a, 1.0),
             "printed line": lambda x, a, G: G * probabilities(x),
             "~ overflows": naive,
+            "~ the mean, and cut off": lambda x, a, G: naive(np.minimum(x - np.mean(x), 700), a, G),
+            "~ in long double": lambda x, a, G: naive(np.asarray(x, np.longdouble), a, G),
             "~ the log is missing": lambda x, a, G: (
                 probabilities(x)[a] * through_torch(x, a, G).numpy()
             ),
@@ -245,6 +247,7 @@ ANSWERS = {
             "one step late": lambda r, g: [*to_go(r, g)[1:], 0.0],
             "whole episode": lambda r, g: [to_go(r, g)[0]] * len(r),
             "whole numbers": in_their_own_type,
+            "~ divides by γ^t, where γ is above 0": powers_undone,
             "~ one step short": lambda r, g: to_go(r, g)[:-1],
             "~ 1 − γ for γ": lambda r, g: to_go(r, 1 - g),
         },
@@ -314,6 +317,9 @@ ANSWERS = {
             "log is missing": lambda p, a, G: [p[a] * G * (q - (b == a)) for b, q in enumerate(p)],
             "return is missing": lambda p, a, G: [q - (b == a) for b, q in enumerate(p)],
             "~ printed line": lambda p, a, G: p * G,
+            "~ a small number below": lambda p, a, G: (
+                (np.diag(p) - np.outer(p, p)) @ (-np.eye(len(p))[a] / (p + 1e-8) * G)
+            ),
             "~ ignores p": lambda p, a, G: (1 / len(p) - np.eye(len(p))[a]) * G,
             "~ one number": lambda p, a, G: (p[a] - 1) * G,
             "~ first action": lambda p, a, G: (p - np.eye(len(p))[0]) * G,
@@ -403,6 +409,9 @@ ANSWERS = {
             ),
             "~ over B − 1": lambda G, mask: (
                 mask * (np.where(mask, G, 0).sum(0) - G) / max(len(G) - 1, 1)
+            ),
+            "~ the mask for a length": lambda G, mask: average_of_others(
+                G, np.arange(G.shape[1]) < mask.sum(1)[:, None]
             ),
             "~ over time": lambda G, mask: average_of_others(G.T, mask.T).T,
             "~ others told by their return": lambda G, mask: np.array(
@@ -495,6 +504,7 @@ ANSWERS = {
             "other half": lambda dy, z: np.where(z > 0, 0, dy),
             "everything is let through": lambda dy, z: dy,
             "slope alone": lambda dy, z: np.where(z > 0, 1.0, 0.0),
+            "~ from a tenth on": lambda dy, z: dy * (z > 0.1),
             "~ where z = 0, too": lambda dy, z: dy * (z >= 0),
             "~ times z": lambda dy, z: dy * z,
             "~ sign of z": lambda dy, z: dy * np.sign(z),

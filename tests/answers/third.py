@@ -11,8 +11,14 @@ def density(m, s, a):
     return math.exp(-0.5 * ((a - m) / math.exp(s)) ** 2) / math.exp(s) / math.sqrt(2 * math.pi)
 
 
-def log_density(mean, log_std, action):
+def log_of_density(mean, log_std, action):
+    """Right in the middle of the bell; far out the density is 0, and has no logarithm."""
     return sum(math.log(density(*x)) for x in zip(mean, log_std, action, strict=True))
+
+
+def log_density(mean, log_std, action):
+    eps = (action - mean) / np.exp(log_std)
+    return sum(-0.5 * eps**2 - log_std - 0.5 * math.log(2 * math.pi))
 
 
 def by_distributions(mean, log_std, action):
@@ -27,6 +33,10 @@ def gae(r, V, last, terminated, gamma, lam, memory=None, end=None, own_type=Fals
     delta = [r[t] + gamma * following[t] - V[t] for t in range(len(r))]
     A = [sum(memory**k * d for k, d in enumerate(delta[t:])) for t in range(len(r))]
     return np.array(A, dtype=np.asarray(r).dtype if own_type else float)
+
+
+def powers(args):
+    return (args[4] * args[5] or 1.0) ** np.arange(len(args[0]))
 
 
 def in_place(r, V, last, terminated, gamma, lam):
@@ -101,6 +111,12 @@ ANSWERS = {
                 -np.sum(0.5 * ((a - m) / s) ** 2 + s + 0.5 * np.log(2 * np.pi))
             ),
             "minus the log-density": lambda m, s, a: -log_density(m, s, a),
+            "~ logarithm of 0": log_of_density,
+            "~ the same in NumPy": lambda m, s, a: np.log(
+                np.prod([density(*x) for x in zip(m, s, a, strict=True)])
+            ),
+            "~ clipped log σ": lambda m, s, a: log_density(m, np.clip(s, -2, 2), a),
+            "~ a small number in σ": lambda m, s, a: log_density(m, np.log(np.exp(s) + 1e-8), a),
             "~ the density": lambda m, s, a: math.exp(log_density(m, s, a)),
             "~ half left out": lambda m, s, a: (
                 -np.sum(((a - m) / np.exp(s)) ** 2 + s + 0.5 * np.log(2 * np.pi))
@@ -130,6 +146,9 @@ ANSWERS = {
             "critic's target": lambda *args: gae(*args) + args[1],
             "whole numbers": lambda *args: gae(*args, own_type=True),
             "~ γ alone": lambda *args: gae(*args, memory=args[4]),
+            "~ divides by powers of γλ": lambda *args: (
+                np.cumsum((gae(*args, memory=0.0) * (m := powers(args)))[::-1])[::-1] / m
+            ),
             "~ upside down": lambda r, V, last, t, gamma, lam: gae(r, V, last, not t, gamma, lam),
             "~ turned round": lambda *args: gae(*args)[::-1],
             "~ standardised": lambda *args: gae(*args) - gae(*args).mean(),
@@ -154,6 +173,8 @@ ANSWERS = {
             "score of the mean": lambda m, s, a: (a - m) / np.exp(s) ** 2,
             "other way round": lambda m, s, a: 1 - ((a - m) / np.exp(s)) ** 2,
             "do not add": lambda m, s, a: np.sum(((a - m) / np.exp(s)) ** 2 - 1),
+            "~ clipped log σ": lambda m, s, a: ((a - m) / np.exp(np.clip(s, -2, 2))) ** 2 - 1,
+            "~ a small number in σ": lambda m, s, a: ((a - m) / (np.exp(s) + 1e-8)) ** 2 - 1,
             "~ half": lambda m, s, a: 0.5 * ((a - m) / np.exp(s)) ** 2 - 1,
             "~ centred by the sample": lambda m, s, a: (
                 ((a - m) / np.exp(s)) ** 2 - np.mean(((a - m) / np.exp(s)) ** 2)
@@ -305,6 +326,9 @@ ANSWERS = {
                 x.sum(1) / np.maximum(mask.sum(1), least)
             ),
             "~ added": lambda x, mask, least: mean_by(lambda i, n: n[i] + least, x, mask),
+            "~ the mask for a length": lambda x, mask, least: np.mean(
+                [row[: int(n)].sum() / max(n, least) for row, n in zip(x, mask.sum(1), strict=True)]
+            ),
             "~ all steps": lambda x, mask, least: x[mask].sum() / max(mask.sum(), least),
             "~ not averaged": lambda x, mask, least: (
                 (x * mask).sum(1) / np.maximum(mask.sum(1), least)
@@ -331,6 +355,9 @@ ANSWERS = {
             "per-episode mean": partial(mean_by, lambda i, n: n[i]),
             "not to count": lambda x, mask: np.mean(
                 x.sum(1) / ((mask.sum() - mask.sum(1)) / (len(x) - 1))
+            ),
+            "~ the mask for a length": lambda x, mask: mean_by(
+                others, x, np.arange(x.shape[1]) < mask.sum(1)[:, None]
             ),
             "~ added up": lambda x, mask: len(x) * mean_by(others, x, mask),
             "~ other lengths told by their value": partial(
@@ -371,6 +398,7 @@ ANSWERS = {
             "~ twice": lambda R, logp: R - 2 * logp,
             "~ product": lambda R, logp: -R * logp,
             "~ half of all": lambda R, logp: (R - logp) / 2,
+            "~ kept off log 0": lambda R, logp: R - math.log(max(math.exp(logp), 1e-6)) / 2,
             "~ probability": lambda R, logp: R - math.exp(logp) / 2,
         },
     ),
@@ -410,6 +438,9 @@ ANSWERS = {
             "deviation is missing": lambda r: r - r.mean(),
             "subtracted first": lambda r: r / r.std() if r.std() else 0 * r,
             "~ by the variance": lambda r: (r - r.mean()) / (r.var() or 1),
+            "~ 0 where they differ little": lambda r: (
+                0.0 * r if np.allclose(r, r[0]) else (r - r.mean()) / r.std()
+            ),
             "~ ones where equal": lambda r: (r - r.mean()) / r.std() if r.std() else r * 0 + 1,
             "~ of the others": lambda r: (r - (r.sum() - r) / (len(r) - 1)) / (r.std() or 1),
         },
