@@ -88,15 +88,12 @@ def difference(many, k, config, seed):
         if not (off <= allowed).all():
             where = np.unravel_index(np.nan_to_num(off, nan=np.inf).argmax(), off.shape)
             place = ", ".join(map(str, where))
-            found.append(f"{name}[{place}] is {ours[where]}, by train {theirs[where]}")
+            values = f"{ours[where]}, by train {theirs[where]}, difference {off[where]:.3g}"
+            found.append(f"{name}[{place}] is {values}")
     return "; ".join(found)
 
 
 LOGGED = ("lengths", "returns", "grad_norm")
-
-
-def equal(many, k, config, seed):
-    return not difference(many, k, config, seed)
 
 
 @pytest.mark.parametrize("row", COVERING, ids=lambda row: "-".join(map(str, row.values())))
@@ -356,17 +353,18 @@ ORACLE = [
 ]
 
 
-def is_train(candidate):
-    """The oracle: learner 1 of two, each with a rate of its own, in six settings."""
-    return all(
-        equal(candidate.train_many(config, [13, 19], lr=[0.7, config.lr]), 1, config, 19)
-        for config in ORACLE
-    )
+def from_train(candidate):
+    """The oracle: learner 1 of two, each with a rate of its own, in six settings; "" if equal."""
+    for config in ORACLE:
+        many = candidate.train_many(config, [13, 19], lr=[0.7, config.lr])
+        if found := difference(many, 1, config, 19):
+            return found
+    return ""
 
 
 def test_the_oracle_accepts_the_compiled_loop_and_the_same_source_uncompiled(monkeypatch):
-    assert is_train(reinforce)
-    assert is_train(engine(monkeypatch))
+    assert not from_train(reinforce)
+    assert not from_train(engine(monkeypatch))
 
 
 LEARNED = "    _remember(setting, memory, whole / B, longest)\n"
@@ -508,7 +506,7 @@ MUTANTS = {
 @pytest.mark.filterwarnings("ignore:invalid value encountered")  # in what a mutant computes
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_oracle_rejects_the_mutant(name, monkeypatch):
-    assert not is_train(engine(monkeypatch, *MUTANTS[name]))
+    assert from_train(engine(monkeypatch, *MUTANTS[name]))
 
 
 # --- The process that compiles and the one that finds the machine code on disk.
