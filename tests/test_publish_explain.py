@@ -26,19 +26,19 @@ def error(name, value):
 
 
 def told(outputs, stored=(), source="x = 1"):
-    return explain.cell("03_a", "sum", source, outputs, stored).splitlines()
+    return explain.cell("sum", source, outputs, stored).splitlines()
 
 
 def test_an_equation_that_fails_is_the_first_line_and_needs_no_traceback():
     first, *rest = told([error("VerificationError", "equation 3.4 does not hold: left 1, right 2")])
-    assert first == "03_a, cell 'sum': equation 3.4 does not hold: left 1, right 2"
+    assert first == "cell 'sum': equation 3.4 does not hold: left 1, right 2"
     assert rest == ["the cell:", "  x = 1"]
 
 
 def test_another_error_names_what_the_cell_would_have_verified_and_loses_its_colours():
     source = 'a = 1\nverify.equation("3.4", a, b)\nverify.claim(\n    "3.5", a, "<", 1)'
     lines = told([error("NameError", "\x1b[31mno b\x1b[0m")], source=source)
-    assert lines[0] == "03_a, cell 'sum' (equation 3.4, claim 3.5): NameError: no b"
+    assert lines[0] == "cell 'sum' (equation 3.4, claim 3.5): NameError: no b"
     assert lines[-2:] == ["  line", "  no b"]
     assert "\x1b" not in "\n".join(lines)
 
@@ -46,18 +46,26 @@ def test_another_error_names_what_the_cell_would_have_verified_and_loses_its_col
 @pytest.mark.parametrize(
     ("stored", "now", "said"),
     [
-        ("a\n1.2 2\n", "a\n1.5 2\n", "line 2 of stdout is '1.5 2', stored '1.2 2'; difference 0.3"),
-        ("array([-1., 2.])", "array([-1., 4.])", "'…"),
-        ("a\n", "a\nb\n", "line 2 of stdout is 'b', stored '(nothing)'"),
-        ("a\nb\n", "a\n", "line 2 of stdout is '(nothing)', stored 'b'"),
-        ("", "a\n", "line 1 of stdout is 'a', stored '(nothing)'"),
+        (
+            "a\n1.20 2\n",
+            "a\n1.50 2\n",
+            "1.50 instead of 1.20, difference 0.3; line 2 of stdout is '1.50 2', stored '1.20 2'",
+        ),
+        (
+            "array([-1., 2.])",
+            "array([-1., 4.])",
+            "4 instead of 2, difference 2; "
+            "line 1 of stdout is 'array([-1., 4.])', stored 'array([-1., 2.])'",
+        ),
+        ("a\n", "a\nb\n", "'b' instead of '(nothing)'; line 2 of stdout"),
+        ("a\nb\n", "a\n", "'(nothing)' instead of 'b'; line 2 of stdout"),
+        ("", "a\n", "'a' instead of '(nothing)'; line 1 of stdout"),
+        ("1.0 a", "1.00 a", "'1.00 a' instead of '1.0 a'; line 1 of stdout"),
     ],
-)  # fmt: skip
+)
 def test_an_output_that_differs_is_shown_with_both_values_and_the_difference(stored, now, said):
     (first, *_) = told([stream(now)], [stream(stored)] if stored else [])
-    if said == "'…":
-        said = "line 1 of stdout is 'array([-1., 4.])', stored 'array([-1., 2.])'; difference 2"
-    assert first == f"03_a, cell 'sum': {said}"
+    assert first == f"cell 'sum': {said}"
 
 
 def test_where_lines_are_long_the_place_is_cut_out():
@@ -65,13 +73,22 @@ def test_where_lines_are_long_the_place_is_cut_out():
     first = told([stream(new)], [stream(old)])[0]
     assert "x 2.0 y" in first
     assert "x 1.0 y" in first
-    assert first.endswith("; difference 1")
-    assert len(first) < explain.WIDTH + 60
+    assert first.startswith("cell 'sum': 2.0 instead of 1.0, difference 1; line 1")
+
+
+@pytest.mark.parametrize(("old", "new"), [("1.0", "2.0"), ("one", "two")])
+def test_both_values_reach_the_summary_however_long_the_names_and_the_line(old, new):
+    old, new = (f"{'x' * 300} {value} {'y' * 300}" for value in (old, new))
+    where = "FAILED notebooks/05_what_the_mean_optimises.ipynb::Cell 12 - "
+    said = explain.cell("say-a-baseline-from-the-same-episode", "x", [stream(new)], [stream(old)])
+    line = explain.short(where + said.splitlines()[0])
+    assert old[301:304] in line
+    assert new[301:304] in line
 
 
 def test_what_stood_on_stderr_is_shown_even_where_stdout_differs_too():
     lines = told([stream("1"), stream("Warning: \x1b[1mold\x1b[0m\nuse new\n", "stderr")])
-    assert lines[0] == "03_a, cell 'sum': it writes to stderr: use new"
+    assert lines[0] == "cell 'sum': it writes to stderr: use new"
     assert lines[1:4] == ["stderr:", "  Warning: old", "  use new"]
 
 
@@ -82,7 +99,7 @@ def test_a_picture_is_not_compared_and_its_alt_text_is():
     )
     assert "difference 0.1" in told(new, old)[0]
     same = [new_output("display_data", {"text/html": '<img alt="p 0.5" src="base64,CCCC">'})]
-    assert told(same, old)[0] == "03_a, cell 'sum': it failed"
+    assert told(same, old)[0] == "cell 'sum': it failed"
 
 
 def failures(*names):
@@ -101,13 +118,52 @@ def test_many_failures_are_one_screen_with_the_lowest_module_first():
         *(f"tests/test_{n}.py" for n in ("losses", "train", "fast_reinforce", "documents")),
         "notebooks/00_a.ipynb",
     ]
-    assert lines[1:3] == ["tests/test_losses.py: d and 1 more", "    AssertionError: 1 is not 2"]
+    assert lines[1:3] == ["tests/test_losses.py: d, e", "    AssertionError: 1 is not 2"]
     assert lines[-1] == "and 8 more files"
 
 
 def test_the_message_of_numpy_is_more_than_its_first_line():
     said = "AssertionError: \nNot equal to\n\nMismatched elements: 1 / 2\n [0]: 1 (ACTUAL)"
     assert explain.headline(said).endswith("Mismatched elements: 1 / 2 [0]: 1 (ACTUAL)")
+
+
+FALSE = "AssertionError: assert False\n +  where False = agrees(3)"
+NOT_TRUE = "assert not True\n +  where True = agrees(3)"
+EMPTY = "AssertionError: "
+VALUES = "AssertionError: assert not 'b[1] is 2, by hand 3, difference 1'"
+
+
+@pytest.mark.parametrize("mute", ["assert False", "", EMPTY, FALSE, NOT_TRUE])
+def test_of_a_file_the_first_failure_that_gives_a_value_is_shown(mute):
+    told = [explain.Failure(f"tests/test_a.py::{name}", mute) for name in ("a[1]", "a[2]", "b")]
+    told.insert(2, explain.Failure("tests/test_a.py::c[1]", VALUES))
+    _, names, said = explain.screen(told)
+    assert said.strip() == VALUES
+    assert names == "tests/test_a.py: c[1], a[1], b and 1 more"
+    told.insert(1, explain.Failure("tests/test_a.py::" + "d" * 160, mute))
+    assert explain.screen(told)[1] == "tests/test_a.py: c[1], a[1], b and 2 more"
+    alone = explain.Failure("tests/test_a.py::" + "d" * 160, mute)
+    assert explain.screen([alone])[1] == "tests/test_a.py: " + "d" * 160
+
+
+def test_of_what_was_false_the_headline_says_where_that_came_from():
+    assert explain.headline(FALSE) == "AssertionError: assert False + where False = agrees(3)"
+    assert explain.headline("assert 1 == 2\n + where") == "assert 1 == 2"
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("AssertionError: \nNot equal to\n ACTUAL: 1", "AssertionError: Not equal to ACTUAL: 1"),
+        (FALSE, "AssertionError: assert False + where False = agrees(3)"),
+        ("assert 1 == 2\n + where 1 = f(1)", "assert 1 == 2"),
+        ("\n  ValueError: no", "ValueError: no"),
+    ],
+)
+def test_the_first_line_of_a_test_s_message_is_its_headline_and_nothing_is_lost(text, first):
+    summed = testing.summed_up(text)
+    assert summed.strip().splitlines()[0] == first
+    assert summed.endswith(text.strip())
 
 
 def test_the_storeys_are_those_of_the_package():
@@ -145,20 +201,20 @@ def test_a_notebook_s_reds_reach_the_summary_line_junit_and_the_page(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     causes = {
-        "wrong": "line 1 of stdout is '1.5', stored '1.25'; difference 0.25",
+        "wrong": "1.5 instead of 1.25, difference 0.25; line 1 of stdout is '1.5', stored '1.25'",
         "claimed": "claim 1.2 does not hold: 3 < 2 is false; difference 1",
         "noisy": "it writes to stderr: gone",
     }
     junit = ElementTree.parse(tmp_path / "junit.xml").findall(".//failure")
     assert [failure.get("message") for failure in junit] == [
-        f"01_a, cell {name!r}: {cause}" for name, cause in causes.items()
+        f"cell {name!r}: {cause}" for name, cause in causes.items()
     ]
     assert not any("\x1b" in failure.text or "#x1B" in failure.text for failure in junit)
     end = explain.plain(done.stdout).splitlines()
     (line,) = [line for line in end if line.startswith("FAILED") and "Cell 1" in line]
-    assert line.endswith(f"01_a, cell 'wrong': {causes['wrong']}")
+    assert line.endswith(f"cell 'wrong': {causes['wrong']}")
     assert "3 failed in 1 files" in "\n".join(end[-4:])
-    assert f"    01_a, cell 'wrong': {causes['wrong']}" in end[-2:]
+    assert f"    cell 'wrong': {causes['wrong']}" in end[-2:]
 
 
 # The order of files

@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# what an assertion says where it has nothing to say
+MUTE = re.compile(r"((AssertionError: ?)?assert (False|not True)|AssertionError:?|)")
 NUMBER = re.compile(r"[-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 WIDTH = 200  # characters of a line
 # from the ground up: where a lower one fails, the higher ones fail because of it
@@ -41,10 +43,10 @@ def short(text: str, width: int = WIDTH) -> str:
     return text if len(text) <= width else text[: width - 2] + " …"
 
 
-def cell(
-    notebook: str, identity: str, source: str, outputs: Outputs, stored: Outputs, other=""
-) -> str:
+def cell(identity: str, source: str, outputs: Outputs, stored: Outputs, other="") -> str:
     """What is wrong with a cell, the cause in the first line, then what stood on stderr.
+
+    Its notebook is not named, since pytest has done that where the line is shown.
 
     ``outputs``: what it gave now; ``stored``: what it gave; images are left out of both. ``other``:
     what is known besides, where neither tells.
@@ -59,7 +61,7 @@ def cell(
     else:
         cause = differs(texts(stored), texts(outputs)) or other or "it failed"
     first, *rest = cause.splitlines()
-    lines = [f"{notebook}, cell {identity!r}{about}: {short(first)}", *rest[:8]]
+    lines = [f"cell {identity!r}{about}: {short(first)}", *rest[:8]]
     if stderr:
         lines += ["stderr:", *(f"  {line}" for line in plain(stderr).splitlines()[-8:])]
     lines += ["the cell:", *(f"  {line}" for line in source.splitlines()[:12])]
@@ -90,7 +92,10 @@ def texts(outputs: Outputs) -> dict[str, list[str]]:
 
 
 def differs(stored: dict[str, list[str]], now: dict[str, list[str]]) -> str:
-    """The first line that is another one: what was stored, what it is now, by how much; or ""."""
+    """The first line that is another one: what it is now, what was stored, by how much; or "".
+
+    The values come first, since whoever shows the line may cut it.
+    """
     for kind in ["stderr", *sorted({*stored, *now} - {"stderr"})]:
         old, new = (plain("\n".join(side.get(kind, []))) for side in (stored, now))
         old, new = (re.sub(r"base64,[\w+/=\s]+", "base64,…", text) for text in (old, new))
@@ -103,40 +108,68 @@ def differs(stored: dict[str, list[str]], now: dict[str, list[str]]) -> str:
         x, y = (side[at] if at < len(side) else "(nothing)" for side in (a, b))
         if kind == "stderr" and not stored.get(kind):
             return f"it writes to stderr: {b[-1] if b else ''}"
-        place = f"line {at + 1} of {kind}"
-        return f"{place} is {around(y, x)}, stored {around(x, y)}{distance(x, y)}"
+        place, shown = f"line {at + 1} of {kind}", (around(y, x), around(x, y))
+        if numbers := distance(x, y):
+            return f"{numbers}; {place} is {shown[0]}, stored {shown[1]}"
+        return f"{shown[0]} instead of {shown[1]}; {place}"
     return ""
 
 
 def around(line: str, other: str) -> str:
     """A line where it begins to differ from another one, not much before and after."""
     same = next((i for i, (a, b) in enumerate(zip(line, other, strict=False)) if a != b), 0)
-    start = max(0, same - 30)
-    cut = line[start : start + 70]
-    return repr(("…" if start else "") + cut + ("…" if start + 70 < len(line) else ""))
+    start = max(0, same - 15)
+    cut = line[start : start + 45]
+    return repr(("…" if start else "") + cut + ("…" if start + 45 < len(line) else ""))
 
 
 def distance(old: str, new: str) -> str:
-    """The largest difference of the numbers in two lines that have as many; else ""."""
-    a, b = ([float(n.replace("−", "-")) for n in NUMBER.findall(line)] for line in (old, new))
-    if len(a) != len(b) or not a:
+    """The numbers that differ most, in two lines that have as many, and by how much; else ""."""
+    a, b = (NUMBER.findall(line) for line in (old, new))
+    if len(a) != len(b):
         return ""
-    largest = max(abs(x - y) for x, y in zip(a, b, strict=True))
-    return f"; difference {largest:.3g}" if largest else ""
+    x, y = ([float(n.replace("−", "-")) for n in side] for side in (a, b))
+    apart = [abs(p - q) for p, q in zip(x, y, strict=True)]
+    if not any(apart):
+        return ""
+    at = apart.index(max(apart))
+    return f"{b[at]} instead of {a[at]}, difference {apart[at]:.3g}"
 
 
 def headline(message: str, width: int = 170) -> str:
-    """The head of a message in one line: its first lines that are not empty, as far as they go."""
+    """The head of a message in one line: its first that says something, as far as it goes.
+
+    numpy.testing says it in many lines, of which the first is "AssertionError:"; of "assert False"
+    pytest tells in the next one where that comes from.
+    """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    # numpy.testing says it in many lines, of which the first is "AssertionError:"
-    many = lines and lines[0] == "AssertionError:"
-    return short(" ".join(lines[:6] if many else lines[:1]), width)
+    if lines and MUTE.fullmatch(lines[0]):
+        lines = [" ".join(lines[:6])]
+    return short(" ".join(lines[:1]), width)
+
+
+def is_mute(failure: Failure) -> bool:
+    """Whether its headline gives no value: it is empty, or says that something was False."""
+    return re.match(rf"{MUTE.pattern}($| \+ +where)", headline(failure.message)) is not None
+
+
+def names(failures: Sequence[Failure]) -> str:
+    """Up to three of them as far as a line goes, each of another test, and how many there are."""
+    shown: dict[str, str] = {}
+    for failure in failures:
+        name = failure.where.partition("::")[2]
+        if sum(map(len, shown.values())) + len(name) < WIDTH - 40 or not shown:
+            shown.setdefault(name.partition("[")[0], name)
+    shown = list(shown.values())[:3]
+    more = len(failures) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def screen(failures: Iterable[Failure]) -> list[str]:
     """All failures in at most 24 lines, a file or a notebook at a time, the cause first.
 
-    First tests of the package, from its ground up, then other tests, then notebooks.
+    First tests of the package, from its ground up, then other tests, then notebooks; of each file
+    the first failure whose message gives a value.
     """
     by_file: dict[str, list[Failure]] = {}
     for failure in failures:
@@ -147,10 +180,8 @@ def screen(failures: Iterable[Failure]) -> list[str]:
     count = sum(map(len, by_file.values()))
     lines = [f"{count} failed in {len(files)} files; the lowest module first, where causes are:"]
     for file in files[:11]:
-        first, more = by_file[file][0], len(by_file[file]) - 1
-        name = first.where.partition("::")[2]
-        lines.append(f"{file}: {name}" + (f" and {more} more" if more else ""))
-        lines.append("    " + headline(first.message))
+        told = sorted(by_file[file], key=is_mute)  # what gives a value first, else as they came
+        lines += [f"{file}: {names(told)}", "    " + headline(told[0].message)]
     if len(files) > 11:
         lines.append(f"and {len(files) - 11} more files")
     return lines

@@ -109,9 +109,11 @@ class Run:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
-        """A cell's failure in plain words; its notebook's costs with its last cell."""
+        """A failure in plain words; a notebook's costs with its last cell."""
         report = yield
         if not is_cell(item):
+            if crash := getattr(report.longrepr, "reprcrash", None):
+                crash.message = summed_up(crash.message)
             return report
         if report.failed:
             report.longrepr = representation(item, call)
@@ -136,7 +138,7 @@ class Run:
         if report.when == "call":
             book["cells"][report.nodeid.split("::")[1]] = report.duration
         if report.failed and not book["error"]:
-            book["error"] = explain.headline(message(report)).removeprefix(f"{Path(file).stem}, ")
+            book["error"] = explain.headline(message(report))
         book |= getattr(report, "coursekit", {})
         self.books[Path(file).stem] = book
 
@@ -205,6 +207,13 @@ def costs(item) -> dict[str, Any]:
     return {"lines": lines, "calibration": calibration, **measured}
 
 
+def summed_up(text: str) -> str:
+    """A message whose first line, all that pytest's summary and JUnit's readers show, says it."""
+    text = text.lstrip()
+    mute = explain.MUTE.fullmatch(text.partition("\n")[0].strip())
+    return f"{explain.headline(text)}\n{text}" if mute else text
+
+
 def message(report) -> str:
     """What a failed report says first."""
     crash = getattr(report.longrepr, "reprcrash", None)
@@ -223,7 +232,6 @@ def representation(item, call):
     identity = item.cell.get("id", item.name)
     problem = "" if type(call.excinfo.value).__name__ == "NbCellError" else repr(call.excinfo.value)
     text = explain.cell(
-        item.parent.path.stem,
         identity,
         item.cell.source,
         cleaned(item, item.test_outputs or []),
