@@ -286,3 +286,5 @@ def test_the_loop_takes_time_and_a_process_its_memory():
     assert found["cpu_seconds"] > 0
     assert 20 < found["memory"] < 20_000
     assert budgets.measured(None) == {}
+    Provisioner.process.pid = 2**22 + 1  # more than there can be
+    assert budgets.measured(Provisioner) == {}

@@ -36,6 +36,19 @@ def test_what_was_noted_is_no_failure_and_is_said_once():
     assert [(row["claims"], row["failed"]) for row in rows] == [(1, [])] * 2
 
 
+def test_the_slowest_cells_stand_in_one_list_with_their_seconds_of_the_processor():
+    cells = [("Cell 1", 0.5, 0.4), ("Cell | 2", 30.04, 1.25)]
+    more = [(f"Cell {k}", 1.0 + k, 0.0) for k in range(10)]
+    rows = [summary.row("01_a", [], 2.0, 1.0, None, cells=cells)]
+    rows += [summary.row("02_b", [], 2.0, 1.0, None, cells=more)]
+    lines = summary.markdown(rows).splitlines()
+    at = lines.index("| notebook | cell | seconds | CPU s |")
+    assert lines[at + 2] == "| 01_a | Cell \\| 2 | 30.0 | 1.2 |"
+    assert lines[at + 3] == "| 02_b | Cell 9 | 10.0 | 0.0 |"
+    assert lines[at + 12 :][:2] == ["", "</details>"]
+    assert "The slowest cells" not in summary.markdown([summary.row("01_a", [], 2.0, 1.0, None)])
+
+
 def test_it_is_written_and_appended_where_ci_shows_it(tmp_path, monkeypatch):
     shown = tmp_path / "step"
     shown.write_text("before\n")

@@ -28,14 +28,20 @@ def calibration() -> float:
 
 
 def measured(provisioner: Any) -> dict[str, float]:
-    """``cpu_seconds`` and ``memory`` (MB, the peak where the system tells it) of a kernel."""
+    """``cpu_seconds`` and ``memory`` (MB, the peak where the system tells it) of a kernel.
+
+    Empty where it has ended.
+    """
     import psutil
 
     pid = getattr(getattr(provisioner, "process", None), "pid", None)
     if pid is None:
         return {}
-    kernel = psutil.Process(pid)
-    times, memory = kernel.cpu_times(), kernel.memory_info()
+    try:
+        kernel = psutil.Process(pid)
+        times, memory = kernel.cpu_times(), kernel.memory_info()
+    except psutil.Error:
+        return {}
     peak = getattr(memory, "peak_wset", memory.rss)
     with contextlib.suppress(OSError, StopIteration, ValueError):
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")

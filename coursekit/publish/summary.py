@@ -2,18 +2,20 @@
 
 A row is a dict: ``notebook``, ``seconds``, ``cpu_seconds``, ``memory`` (MB; None: not measured),
 ``verified``, ``failed`` and ``notes`` (from the lines of COURSEKIT_REPORT), ``error`` (None, or a
-sentence). ``row`` makes one.
+sentence), ``cells`` (a (name, seconds, CPU-seconds) each). ``row`` makes one.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 LIBRARIES = {"torch": "PyTorch", "numpy": "NumPy", "gymnasium": "Gymnasium", "numba": "numba"}
+SLOWEST = 10  # cells that the page lists
 Row = dict[str, Any]
 
 
@@ -30,6 +32,7 @@ def row(
     cpu_seconds: float,
     error: str | None,
     memory: float | None = None,
+    cells: Sequence[tuple[str, float, float]] = (),
 ) -> Row:
     """One notebook's row, from the lines that its equations, its claims and the cache reported."""
     notes = [line["text"] for line in lines if line["kind"] == "note"]
@@ -50,6 +53,7 @@ def row(
         "verified": held,
         "failed": [line for line in lines if not line["holds"]],
         "notes": notes,
+        "cells": cells,
     }
 
 
@@ -75,6 +79,12 @@ def markdown(rows: list[Row], others: list[str] = ()) -> str:
     if rows:
         page += ["| notebook | seconds | CPU s | MB | equations | claims | smallest margin |"]
         page += ["|---|--:|--:|--:|--:|--:|---|", *map(line_of, rows), ""]
+    slow = [(row["notebook"], *cell) for row in rows for cell in row["cells"]]
+    if slow := sorted(slow, key=lambda line: -line[2])[:SLOWEST]:
+        page += ["<details><summary>The slowest cells</summary>", ""]
+        page += ["| notebook | cell | seconds | CPU s |", "|---|---|--:|--:|"]
+        page += [f"| {book} | {cell(name)} | {s:.1f} | {cpu:.1f} |" for book, name, s, cpu in slow]
+        page += ["", "</details>", ""]
     listed = [line for row in rows for line in row["failed"] + row["verified"]]
     listed = [line for line in listed if line["kind"] == "claim"]
     if listed:

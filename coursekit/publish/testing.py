@@ -117,6 +117,11 @@ class Run:
             return report
         if report.failed:
             report.longrepr = representation(item, call)
+        if call.when == "setup":  # the kernel has started
+            item.coursekit_cpu = taken(item).get("cpu_seconds", 0.0)
+        if call.when == "call":
+            after = taken(item).get("cpu_seconds", item.coursekit_cpu)
+            report.coursekit_cpu = after - item.coursekit_cpu
         if call.when == "call" and self.last:
             report.coursekit = costs(item)
         return report
@@ -132,11 +137,12 @@ class Run:
         if not file.endswith(".ipynb"):
             return
         book = self.books.setdefault(
-            Path(file).stem, {"seconds": 0.0, "cells": {}, "error": None, "lines": []}
+            Path(file).stem, {"seconds": 0.0, "cells": [], "error": None, "lines": []}
         )
         book["seconds"] += report.duration
         if report.when == "call":
-            book["cells"][report.nodeid.split("::")[1]] = report.duration
+            spent = getattr(report, "coursekit_cpu", 0.0)
+            book["cells"].append((report.nodeid.split("::")[1], report.duration, spent))
         if report.failed and not book["error"]:
             book["error"] = explain.headline(message(report))
         book |= getattr(report, "coursekit", {})
@@ -180,9 +186,8 @@ class Run:
         rows = []
         for name, book in sorted(self.books.items()):
             numbers = book["seconds"], book.get("cpu_seconds", 0.0), book["error"]
-            rows.append(summary.row(name, book["lines"], *numbers, book.get("memory")))
-            slowest = sorted(book["cells"].items(), key=lambda pair: -pair[1])[:3]
-            rows[-1]["slowest"] = [[cell, round(seconds, 1)] for cell, seconds in slowest]
+            more = book.get("memory"), book["cells"]
+            rows.append(summary.row(name, book["lines"], *numbers, *more))
         others = [f for f in self.failures if ".ipynb" not in f.where]
         said = [f"{f.where}: {explain.headline(f.message)}" for f in others]
         summary.write(rows, ROOT / "build", over + said)
@@ -191,6 +196,14 @@ class Run:
 def is_cell(item) -> bool:
     """A cell of a notebook, under nbval."""
     return type(item).__name__ == "IPyNbCell"
+
+
+def taken(item) -> dict[str, float]:
+    """What a cell's kernel has taken until now; see ``budgets.measured``."""
+    from coursekit.publish import budgets
+
+    manager = getattr(getattr(item.parent, "kernel", None), "km", None)
+    return budgets.measured(getattr(manager, "provisioner", None))
 
 
 def costs(item) -> dict[str, Any]:
@@ -203,8 +216,7 @@ def costs(item) -> dict[str, Any]:
     file, before = item.parent.coursekit
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     calibration = (before + budgets.calibration()) / 2
-    measured = budgets.measured(getattr(item.parent.kernel.km, "provisioner", None))
-    return {"lines": lines, "calibration": calibration, **measured}
+    return {"lines": lines, "calibration": calibration, **taken(item)}
 
 
 def summed_up(text: str) -> str:
