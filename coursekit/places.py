@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,22 +17,44 @@ HOME = "USERPROFILE" if os.name == "nt" else "HOME"
 
 
 def mend() -> list[str]:
-    """Replace a home and a cache that cannot be written, for this process and those it starts.
+    """Replace what cannot be written of the home, matplotlib's folders in it, and the cache.
 
-    matplotlib, IPython, Jupyter and numba keep files in the home, and complain or stop where there
-    is none. The folder in their place is this user's alone, and gone at the end. Gives a sentence
-    for each of the two.
+    For this process and those it starts. matplotlib, IPython, Jupyter and numba keep files in the
+    home, and complain or stop where there is none; matplotlib does so for its own folders, too. The
+    folder in their place is this user's alone, and gone at the end. Gives a sentence for each.
     """
     said, cache = [], os.environ.get("COURSEKIT_CACHE")
     if not (home := os.environ.get(HOME)) or not is_writable(Path(home)):
         os.environ[HOME] = temporary()
         why = f"{home} cannot be written" if home else f"{HOME} is not set"
         said.append(f"{why}: {os.environ[HOME]} is used in its place, and deleted at the end")
+    if locked := [folder for folder in of_matplotlib() if not is_writable(existing(folder))]:
+        os.environ["MPLCONFIGDIR"] = temporary()
+        place = f"matplotlib uses {os.environ['MPLCONFIGDIR']}, deleted at the end"
+        said.append(f"{locked[0]} cannot be written: {place}")
     kept = Path(cache or ROOT / "build" / "cache")
     if not is_writable(kept, make=True):
         os.environ["COURSEKIT_CACHE"] = temporary()
         said.append(f"{kept} cannot be written: the results of experiments are not kept")
     return said
+
+
+def of_matplotlib() -> list[Path]:
+    """Where it keeps its settings and the list of fonts: the places that it chooses itself."""
+    if own := os.environ.get("MPLCONFIGDIR"):
+        return [Path(own)]
+    home = Path(os.environ[HOME])
+    if sys.platform.startswith(("linux", "freebsd")):
+        usual = {"XDG_CONFIG_HOME": ".config", "XDG_CACHE_HOME": ".cache"}
+        return [Path(os.environ.get(k) or home / name, "matplotlib") for k, name in usual.items()]
+    own = home / ".matplotlib"
+    local = os.environ.get("LOCALAPPDATA") if os.name == "nt" else None
+    return [Path(local, "matplotlib") if local and not own.is_dir() else own]
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or what there is of the way to it."""
+    return next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
 
 
 def is_writable(folder: Path, make: bool = False) -> bool:

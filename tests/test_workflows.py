@@ -25,7 +25,7 @@ def commands(path):
     """Every command of the course that a file runs, GitHub's expressions filled in."""
     text = re.sub(r"\${{ matrix\.libraries }}", "oldest", path.read_text(encoding="utf-8"))
     found = re.findall(r"(?:run:|entry:|run: \||^) *(?:\S*/)?python -m coursekit (.*)$", text, re.M)
-    return [shlex.split(line) for line in found]
+    return [shlex.split(line, comments=True) for line in found]
 
 
 @pytest.mark.parametrize("path", [*FILES, HOOKS], ids=lambda path: path.name)
@@ -54,6 +54,11 @@ def test_three_systems_meet_the_oldest_and_the_newest_and_no_job_may_write():
         assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {
             "contents": "read"
         }
+
+
+def test_every_monday_all_hard_conditions_are_met():
+    steps = jobs(ROOT / ".github" / "workflows" / "test.yml")["drawn-seeds"]["steps"]
+    assert "python -m coursekit test --matrix" in [step.get("run") for step in steps]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -57,6 +57,14 @@ ROWS = {
     "read-only": Row(read_only=True),
     "no-home": Row(env={"HOME": None, "USERPROFILE": None}),
     "home-unwritable": Row(env={"HOME": NOWHERE, "USERPROFILE": NOWHERE}),
+    "config-unwritable": Row(  # a home in which one can write, but not in what stands for these
+        env={"MPLCONFIGDIR": None, "XDG_CONFIG_HOME": None, "XDG_CACHE_HOME": None},
+        shell="unshare --mount: mkdir -p build/home && touch build/home/.config build/home/.cache"
+        ' && export HOME="$PWD/build/home"',
+    ),
+    "xdg-unwritable": Row(
+        env={"MPLCONFIGDIR": None, "XDG_CONFIG_HOME": NOWHERE, "XDG_CACHE_HOME": NOWHERE}
+    ),
     "cache-unwritable": Row(env={"COURSEKIT_CACHE": NOWHERE}),
     "cache-full": Row(shell="unshare --mount: mount -t tmpfs -o size=16k none build/cache"),
 }
