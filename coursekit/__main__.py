@@ -132,7 +132,8 @@ def student(args, rest):
 def test(args, rest):
     """pytest over package and notebooks on two workers, a notebook staying on one worker.
 
-    One file alone, or what ``-k`` picks out, needs no workers. ``--fast``: the package's tests
+    One file alone, or what ``-k`` picks out, needs no workers; of files that are named, what they
+    take is not judged. Notebooks alone need nothing of ``publish``. ``--fast``: the package's tests
     without the slow ones. ``--matrix [ROW …]``: a small part under hard conditions. ``--versions
     oldest|newest``: in a fresh environment with these libraries. ValueError for a file that does
     not exist.
@@ -154,13 +155,14 @@ def test(args, rest):
                     "%s does not exist in %s; see `ls notebooks tests`." % (path, ROOT)
                 )
             paths.append(ROOT / path)
-    if not fast:
+    books = ROOT / "notebooks"
+    if not fast and not (paths and all(books in (path, *path.parents) for path in paths)):
         install.add("publish")  # for the tests of what is built
     # each worker reads all files, which takes longer than a few tests
     few = any(word == "-k" and "not " not in after for word, after in itertools.pairwise(rest))
     workers = 1 if few or (len(paths) == 1 and paths[0].is_file()) else 2
-    if workers == 2:
-        compile_once()
+    if workers == 2 and not (paths and all(path.is_file() for path in paths)):
+        compile_once()  # not for a few files: whoever needs a learner compiles that one
         os.environ["COURSEKIT_BUDGETS"] = "1"
     words = ["-n", "2" if workers == 2 else "0", "--dist", "loadfile", "--no-loadscope-reorder"]
     words += ["-m", "not slow"] if fast else []

@@ -558,6 +558,34 @@ def test_one_file_alone_or_what_k_picks_starts_no_workers(words, workers, ready)
     assert ready[0][3:5] == ["-n", workers]
 
 
+TWO_BOOKS = [f"notebooks/{name}.ipynb" for name in ("01_policies_and_returns", "09_variance")]
+
+
+@pytest.mark.parametrize(
+    ("words", "added", "judged"),
+    [
+        ([], True, True),
+        (["tests"], True, True),
+        (["tests/test_mdp.py", *TWO_BOOKS], True, False),
+        (["notebooks"], False, True),
+        (["-x", *TWO_BOOKS], False, False),
+        (TWO_BOOKS[:1], False, False),
+        (["--fast"], False, True),
+    ],
+)
+def test_a_few_notebooks_wait_for_nothing_that_they_do_not_need(
+    words, added, judged, ready, monkeypatch
+):
+    """Not for what pages are made with, nor for learners; and what they take is not judged."""
+    done = []
+    monkeypatch.setattr(install, "add", done.append)
+    monkeypatch.setattr(entry, "compile_once", lambda: done.append("learners"))
+    monkeypatch.setenv("COURSEKIT_BUDGETS", "")
+    assert entry.main(["test", *words]) == 0
+    assert done == ["publish"] * added + ["learners"] * judged
+    assert os.environ["COURSEKIT_BUDGETS"] == "1" * judged
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

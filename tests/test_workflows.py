@@ -10,10 +10,11 @@ import yaml
 
 from coursekit import __main__ as entry
 from coursekit import install
-from coursekit.publish import execute, matrix, versions
+from coursekit.publish import execute, matrix, testing, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+COMPILES = 20  # seconds, of a learner of ``coursekit.fast``
 HOOKS = ROOT / ".pre-commit-config.yaml"
 
 
@@ -98,3 +99,7 @@ def test_the_lines_for_somebody_else_s_project_name_notebooks_that_exist():
     named = [word for word in words.split() if word.endswith(".ipynb")]
     assert len(named) > 2
     assert {ROOT / name for name in named} <= set(execute.find([]))
+    # two workers that start their kernels took as many seconds as all cells take of one processor
+    seconds = sum(testing.costs_of_files(ROOT / name for name in named).values())
+    assert "about a minute and a half on two cores" in text
+    assert seconds + COMPILES < 90

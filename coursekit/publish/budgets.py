@@ -65,8 +65,9 @@ def record(books: Books) -> None:
 def exceeded(books: Books) -> list[str]:
     """Empty, or a table: which notebooks took more than half as much again, or too much memory.
 
-    Time is judged where COURSEKIT_BUDGETS is set, as ``python -m coursekit test`` does once the
-    learners are compiled: else the first notebook pays for that.
+    Time is judged where COURSEKIT_BUDGETS is set, as ``python -m coursekit test`` does for whole
+    folders, once the learners are compiled: else the first notebook pays for that. So a slow build
+    of torch that is given a few notebooks is judged by their numbers alone.
     """
     budget_of, judged = allowed(), os.environ.get("COURSEKIT_BUDGETS")
     rows, wrong = [], False
