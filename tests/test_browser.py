@@ -197,6 +197,47 @@ def test_a_keyboard_alone_skips_to_the_text_opens_a_solution_and_follows_an_equa
         assert page.locator(f"#{number}:target mjx-container").count() == 1
 
 
+# Safari does not keep what is seen in its place; Chromium does at times
+UNANCHORED = """addEventListener("DOMContentLoaded", () => {
+  document.documentElement.style.overflowAnchor = "none";
+});"""
+
+
+@pytest.mark.parametrize(
+    ("start", "place"),
+    [
+        ("06", "05_what_the_mean_optimises.html#equation-5-19"),
+        ("", "05_what_the_mean_optimises.html#equation-5-12"),
+    ],
+)
+def test_a_link_leads_to_its_place_after_the_mathematics_is_typeset(browser, built, start, place):
+    with Watched(browser, viewport={"width": 1280, "height": 720}) as watched:
+        page = watched.page
+        page.add_init_script(UNANCHORED)
+        if start:  # by a click on another page, else by the address
+            (first,) = built.glob(f"{start}_*.html")
+            watched.open(first).locator(f"article a[href='{place}']").first.click()
+            page.wait_for_url(f"**/{place}")
+        else:
+            page.goto(f"{built.as_uri()}/{place}")
+        page.wait_for_function("window.MathJax?.startup?.promise")
+        page.evaluate("MathJax.startup.promise.then(() => new Promise(requestAnimationFrame))")
+        at = "document.querySelector(':target').getBoundingClientRect().top"
+        assert 0 <= page.evaluate(at) < 720
+
+
+@pytest.mark.parametrize("scrolled", [False, True])
+def test_who_has_scrolled_meanwhile_is_left_where_he_is(browser, built, scrolled):
+    script = "Element.prototype.scrollIntoView = () => (window.went = true);"
+    if scrolled:
+        script += "addEventListener('DOMContentLoaded', () => dispatchEvent(new Event('wheel')));"
+    with Watched(browser) as watched:
+        watched.page.add_init_script(script)
+        watched.page.goto(f"{built.as_uri()}/GLOSSARY.html#term-advantage")
+        watched.page.evaluate("MathJax.startup.promise.then(() => new Promise(setTimeout))")
+        assert watched.page.evaluate("Boolean(window.went)") is not scrolled
+
+
 def test_a_printed_page_has_the_text_and_not_the_navigation(browser, built):
     with Watched(browser) as watched:
         page = watched.open(built / "05_what_the_mean_optimises.html")

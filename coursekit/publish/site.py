@@ -21,6 +21,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from PIL import Image
 
 from coursekit import explorables
 from coursekit.publish import execute, marks
@@ -229,11 +230,17 @@ def shown(output: NotebookNode, sources: Path) -> None:
 
 
 def figure(found: re.Match, sources: Path) -> str:
-    """One picture: its file is named by its content, so that a browser keeps it."""
+    """One picture: its file is named by its content, so that a browser keeps it.
+
+    It says how high it is, so that the page keeps its length when it is loaded.
+    """
     data = base64.b64decode(found[2])
+    wide, high = Image.open(io.BytesIO(data)).size
+    said = re.search(r'width="(\d+)"', found[1])
+    size = f'height="{round(int(said[1]) * high / wide)}" ' if said else ""
     name = f"{hashlib.sha256(data).hexdigest()[:12]}.png"
     put(sources / "_static" / "figures" / name, data)
-    return f'<img loading="lazy" {found[1]}src="_static/figures/{name}">'
+    return f'<img loading="lazy" {size}{found[1]}src="_static/figures/{name}">'
 
 
 def launch(stem: str, repository: str) -> str:
