@@ -50,8 +50,9 @@ def leave_out_twice(token_losses: Array, mask: Array, pool: int) -> Array:
 def padded_width(token_losses: Array, mask: Array) -> Array:
     """``constant`` with the width T of the padded batch as divisor; (…, B, T) -> (…).
 
-    T is the longest answer that happens to be in the batch, so this "constant" is a random one.
-    ValueError as for ``pool_mean``.
+    A constant only where every batch is padded to one width. Where a batch is padded to the longest
+    answer in it, T is random, and a long answer is divided by its own length: for a batch of one
+    this is ``episode_mean``. ValueError as for ``pool_mean``.
     """
     _answers("losses", token_losses, mask)
     return losses.constant(token_losses, mask, divisor=mask.shape[-1])
@@ -99,7 +100,8 @@ def token_weights(reduction: losses.Reduction, mask: Array) -> Array:
     return _library(mask).stack(found, -1)
 
 
-# From one reward an answer to its advantage. Each takes (rewards, group), rewards (…, B).
+# From one reward an answer to its advantage. Each takes (rewards, group), rewards (…, B). Without a
+# mask nothing tells rewards per token, (B, T), from B batches of T answers: ``loss`` refuses them.
 
 
 def no_baseline(rewards: Array, group: int) -> Array:
@@ -196,7 +198,7 @@ def token_losses(logp: Array, advantage: Array, mask: Array) -> Array:
 
     ValueError: advantages that are not one an answer, and as for ``losses.step_losses``.
     """
-    weight = _per_token("advantage", advantage, mask) + logp * 0.0
+    weight = _per_token("advantage", advantage, mask, logp=logp) + logp * 0.0
     return losses.step_losses(logp, weight, mask)
 
 
@@ -211,7 +213,7 @@ def loss(
     """
     guards.one_of("advantage", advantage, sorted(ADVANTAGES))
     guards.one_of("reduction", reduction, sorted(REDUCTIONS))
-    _per_token("rewards", rewards, mask)
+    _per_token("rewards", rewards, mask, logp=logp)
     parts = token_losses(logp, ADVANTAGES[advantage](rewards, group), mask)
     return REDUCTIONS[reduction](parts, mask)
 
@@ -221,7 +223,8 @@ def loss(
 
 def token_ratio(logp: Array, old_logp: Array, mask: Array) -> Array:
     """ρ_{i,t} = π(token) / π_old(token), 1 in padding; (…, B, T) -> (…, B, T). Errors: below."""
-    return _library(logp).exp(_log_ratio(logp, old_logp, mask))
+    log_ratio = _log_ratio(logp, old_logp, mask)
+    return _library(log_ratio).exp(log_ratio)
 
 
 def answer_ratio(logp: Array, old_logp: Array, mask: Array) -> Array:
@@ -243,8 +246,11 @@ RATIOS = {"token": token_ratio, "answer": answer_ratio, "sequence": sequence_rat
 
 
 def unclipped(ratio: Array, advantage: Array, mask: Array) -> Array:
-    """ℓ = −ρ A, 0 in padding; (…, B, T), (…, B) -> (…, B, T). Errors as for ``token_losses``."""
-    return -ratio * _per_token("advantage", advantage, mask) * mask
+    """ℓ = −ρ A, 0 in padding; (…, B, T), (…, B) -> (…, B, T).
+
+    ValueError: a ratio that is no array (…, B, T), and as for ``token_losses``.
+    """
+    return -_per_token("advantage", advantage, mask, ratio=ratio) * ratio * mask
 
 
 def clipped(
@@ -254,8 +260,8 @@ def clipped(
 
     Schulman et al. 2017. ValueError: low not in [0, 1], high below 0, and as for ``unclipped``.
     """
-    A, xp = _per_token("advantage", advantage, mask), _library(ratio)
-    return -xp.minimum(ratio * A, _bounded(ratio, low, high) * A) * mask
+    A = _per_token("advantage", advantage, mask, ratio=ratio)
+    return -_library(ratio).minimum(ratio * A, _bounded(ratio, low, high) * A) * mask
 
 
 def dual_clipped(
@@ -273,8 +279,7 @@ def dual_clipped(
     guards.number("most", most)
     if not 1 < most < float("inf"):
         raise ValueError(f"most {most} must be above 1; 3.0 is the usual one")
-    A, xp = _per_token("advantage", advantage, mask), _library(ratio)
-    once = clipped(ratio, advantage, mask, low, high)
+    once, A, xp = clipped(ratio, advantage, mask, low, high), advantage[..., None], _library(ratio)
     return xp.where((A < 0) & (mask == 1), xp.minimum(once, -A * most + once * 0.0), once)
 
 
@@ -290,21 +295,25 @@ def detached(
 
     Shapes and ValueError as for ``clipped``. In NumPy nothing has a gradient. MiniMax 2025.
     """
-    weight = _bounded(ratio, low, high) * _per_token("advantage", advantage, mask)
+    A = _per_token("advantage", advantage, mask, ratio=ratio, logp=logp)
+    weight = _bounded(ratio, low, high) * A
     weight = weight.detach() if hasattr(weight, "detach") else weight
     return losses.step_losses(logp, weight, mask)
 
 
-# How far from a reference: each takes δ = log π − log π_ref, of tokens or of whole answers.
+# How far from a reference: each takes δ = log π − log π_ref, of tokens or of whole answers, in an
+# array of any shape. ValueError for what is no array.
 
 
 def k1(delta: Array) -> Array:
     """δ: unbiased for KL(π‖ref) on answers of π, and its own gradient has expectation 0."""
+    guards.arrays(delta=delta)
     return delta * 1.0
 
 
 def k2(delta: Array) -> Array:
     """δ²/2: biased as a number; on whole answers its gradient has expectation ∇KL(π‖ref)."""
+    guards.arrays(delta=delta)
     return delta * delta / 2
 
 
@@ -313,6 +322,7 @@ def k3(delta: Array) -> Array:
 
     Schulman 2020, "Approximating KL divergence".
     """
+    guards.arrays(delta=delta)
     return _library(delta).exp(-delta) - 1 + delta
 
 
@@ -361,10 +371,11 @@ def _rewards(rewards: Array, group: int) -> Array:
     return _split(rewards * 1.0, group, "group", -1)
 
 
-def _per_token(name: str, values: Array, mask: Array) -> Array:
-    """(…, B) -> (…, B, 1), where the mask says (…, B, T)."""
-    guards.arrays(**{name: values, "mask": mask})
-    _answers("mask", mask, mask)
+def _per_token(name: str, values: Array, mask: Array, **at_tokens: Array) -> Array:
+    """(…, B) -> (…, B, 1), where the mask, and what is given ``at_tokens``, say (…, B, T)."""
+    guards.arrays(**{name: values}, **at_tokens, mask=mask)
+    for other, found in {"mask": mask, **at_tokens}.items():
+        _answers(other, found, mask)
     if tuple(values.shape) != tuple(mask.shape[:-1]):
         raise ValueError(
             f"{name} has shape {tuple(values.shape)}, the mask {tuple(mask.shape)}; give one "

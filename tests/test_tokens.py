@@ -77,6 +77,13 @@ def test_pools_of_two_by_hand(array):
     assert float(twice(*given_, pool=2)) == pytest.approx(by_hand)
 
 
+def test_a_width_that_is_the_longest_answer_divides_that_answer_by_its_own_length():
+    x, mask = answers([2], 2, 4)
+    np.testing.assert_allclose(tokens.padded_width(x, mask), losses.episode_mean(x, mask))
+    wide = np.pad(x, [(0, 0), (0, 3)]), np.pad(mask, [(0, 0), (0, 3)])
+    np.testing.assert_allclose(tokens.padded_width(*wide), x.sum() / 5)
+
+
 lengths_of = st.lists(st.integers(1, 6), min_size=1, max_size=4).map(lambda x: x + x[::-1])
 
 
@@ -379,6 +386,47 @@ def test_a_group_of_one_has_no_others_and_no_deviation(array):
     refused("pool 1 is too small", tokens.leave_out_twice, array(LOSSES), array(MASK), 1)
     refused("the batch 1 is too small", tokens.batch_std, array(REWARDS[:1]), 1)
     refused("group 2 leaves fewer than 2 others", tokens.others_std, array(REWARDS), 2)
+
+
+ONES = np.ones((4, 5))
+TAKES = {  # what has one number a token, beside what has one an answer
+    "token_losses": (tokens.token_losses, {"logp": ONES}),
+    "loss": (partial(tokens.loss, group=2, advantage="own_mean", reduction="sum"), {"logp": ONES}),
+    **{k: (ratio, {"logp": ONES, "old_logp": ONES}) for k, ratio in tokens.RATIOS.items()},
+    **{
+        clip.__name__: (clip, {"ratio": ONES})
+        for clip in (tokens.unclipped, tokens.clipped, tokens.dual_clipped)
+    },
+    "detached": (tokens.detached, {"ratio": ONES, "logp": ONES}),
+}
+NO_TOKENS = {
+    "None": lambda x: None,
+    "a number": lambda x: 0.3,
+    "a list": lambda x: x.tolist(),
+    "a word": lambda x: "a",
+    "one an answer": lambda x: x[:, :1],
+    "a token too few": lambda x: x[:, 1:],
+    "one answer's": lambda x: x[0],
+    "the other library's": lambda x: torch.from_numpy(x),
+}
+
+
+@pytest.mark.parametrize("bad", list(NO_TOKENS))
+@pytest.mark.parametrize("name", list(TAKES))
+def test_what_is_not_one_number_a_token_is_refused_by_name(name, bad):
+    call, at_tokens = TAKES[name]
+    rest = {"mask": MASK}
+    if name not in tokens.RATIOS:
+        rest["rewards" if name == "loss" else "advantage"] = REWARDS
+    call(**at_tokens, **rest)
+    for which, x in at_tokens.items():
+        refused(f"{which} ", call, **{**at_tokens, which: NO_TOKENS[bad](x)}, **rest)
+
+
+@pytest.mark.parametrize("bad", [None, 0.3, [0.3], "a"])
+@pytest.mark.parametrize("name", list(tokens.KL))
+def test_a_kl_term_of_what_is_no_array_is_refused(name, bad):
+    refused(f"delta {bad!r} must be an array or a tensor", tokens.KL[name], bad)
 
 
 @both
