@@ -69,6 +69,11 @@ TRL = {
 }
 
 
+SOFT_DEFAULTS = {"sapo_temperature_pos": 1.0, "sapo_temperature_neg": 1.05}
+SOFT_DEFAULTS |= {"vespo_k_pos": 2.0, "vespo_lambda_pos": 3.0}
+SOFT_DEFAULTS |= {"vespo_k_neg": 3.0, "vespo_lambda_neg": 2.0}
+
+
 def trl_loss(loss_type, level, logp, old, A, mask, ref=None):
     """What ``GRPOTrainer._compute_loss`` returns on one device, without accumulation."""
     module = needed("trl", "trl.trainer.grpo_trainer")
@@ -88,7 +93,9 @@ def trl_loss(loss_type, level, logp, old, A, mask, ref=None):
         "current_gradient_accumulation_steps": 1,
         "tools": None,
         "environments": None,
-        "args": SimpleNamespace(delta=None, steps_per_generation=1, use_bias_correction_kl=False),
+        "args": SimpleNamespace(
+            delta=None, steps_per_generation=1, use_bias_correction_kl=False, **SOFT_DEFAULTS
+        ),
         "accelerator": SimpleNamespace(
             num_processes=1, gather=lambda x: x, reduce=lambda x, reduction: x
         ),
@@ -124,6 +131,45 @@ def test_trl(loss_type, level, seed):
     same(theirs, reduction(losses, mask), logp)
     other = "episode_mean" if loss_type != "grpo" else "step_mean"
     differ(theirs, tokens.REDUCTIONS[other](losses, mask), logp)
+
+
+@seeds
+@pytest.mark.parametrize("lag", [0, 1])
+def test_trl_sapo_counts_one_answer(lag, seed):
+    logp, old, _, A, _, mask = batch(seed)
+    old = old if lag else logp.detach()
+    theirs = trl_loss("sapo", "token", logp, old, A, mask)
+    steep = torch.where(A > 0, 1.0, 1.05)[:, None]  # a sigmoid in place of the clip
+    soft = torch.sigmoid(steep * (tokens.token_ratio(logp, old, mask) - 1)) * 4 / steep
+    losses = tokens.unclipped(soft, A, mask)
+    same(theirs, tokens.REDUCTIONS["episode_mean"](losses, mask), logp)
+    differ(theirs, tokens.REDUCTIONS["step_mean"](losses, mask), logp)
+
+
+@seeds
+@pytest.mark.parametrize("lag", [0, 1])
+def test_trl_vespo_counts_the_batch(lag, seed):
+    logp, old, _, A, _, mask = batch(seed)
+    old = old if lag else logp.detach()
+    theirs = trl_loss("vespo", "token", logp, old, A, mask)
+    w = tokens.answer_ratio(logp, old, mask).detach()  # its bound is w^k exp(λ(1 − w)): 1 at w = 1
+    k, steep = (torch.where(A >= 0, *pair)[:, None] for pair in ((2.0, 3.0), (3.0, 2.0)))
+    bound = w**k * torch.exp(steep * (1 - w))
+    losses = bound * tokens.token_losses(logp, A, mask)
+    same(theirs, tokens.REDUCTIONS["step_mean"](losses, mask), logp)
+    differ(theirs, tokens.REDUCTIONS["episode_mean"](losses, mask), logp)
+
+
+@seeds
+@pytest.mark.parametrize("loss_type", ["dapo", "bnpo"])
+def test_trl_sequence_ratio_under_its_default_loss_is_dapo_at_lag_0(loss_type, seed):
+    logp, _, _, A, _, mask = batch(seed)
+    theirs = trl_loss(loss_type, "sequence", logp, logp.detach(), A, mask)
+    losses = tokens.token_losses(logp, A, mask)
+    ours = tokens.REDUCTIONS["step_mean"](losses, mask)
+    gradients = [torch.autograd.grad(x, logp, retain_graph=True)[0] for x in (theirs, ours)]
+    np.testing.assert_allclose(*gradients, rtol=1e-7, atol=1e-12)
+    differ(theirs, tokens.REDUCTIONS["episode_mean"](losses, mask), logp)
 
 
 @seeds
@@ -217,22 +263,27 @@ def test_verl_rloo_advantages(seed):
 
 
 @seeds
-@pytest.mark.parametrize("loss", ["vanilla", "gspo"])
-def test_verl_clips(loss, seed):
+@pytest.mark.parametrize(
+    ("loss", "mode"),
+    [("vanilla", "seq-mean-token-mean"), ("gspo", "seq-mean-token-mean"), ("gspo", "token-mean")],
+)
+def test_verl_clips(loss, mode, seed):
     core = needed("verl", "verl.trainer.ppo.core_algos")
     config = needed("verl", "verl.workers.config").ActorConfig
     settings = {"strategy": "fsdp", "rollout_n": 1, "ppo_micro_batch_size_per_gpu": 1}
     actor = config(**settings, clip_ratio_low=0.2, clip_ratio_high=0.28)
     logp, old, _, A, _, mask = batch(seed)
-    A_at_tokens, mode = A[:, None] * mask, "seq-mean-token-mean"
-    theirs, _ = core.get_policy_loss_fn(loss)(old, logp, A_at_tokens, mask.double(), mode, actor)
+    at_tokens = A[:, None] * mask
+    theirs, _ = core.get_policy_loss_fn(loss)(old, logp, at_tokens, mask.double(), mode, actor)
     if loss == "gspo":
         ratio = tokens.sequence_ratio(logp, old, mask)
         losses = tokens.clipped(ratio, A, mask, low=0.2, high=0.28)
     else:
         ratio = tokens.token_ratio(logp, old, mask)
         losses = tokens.dual_clipped(ratio, A, mask, low=0.2, high=0.28, most=3.0)
-    same(theirs, tokens.REDUCTIONS["episode_mean"](losses, mask), logp)
+    same(theirs, VERL[mode](losses, mask), logp)
+    other = "token-mean" if mode != "token-mean" else "seq-mean-token-mean"
+    differ(theirs, VERL[other](losses, mask), logp)
 
 
 @pytest.mark.parametrize("term", list(tokens.KL))
