@@ -82,6 +82,13 @@ def test_cards_and_notes_are_added_up():
     assert minutes.lecture(book) == 3
 
 
+def test_half_minutes_are_stated_and_stated_again():
+    book = small(cell("> **Speaker's notes · 2½ min.** Ask.", "notes"))
+    said = minutes.statement(book)
+    assert said.endswith("; as a lecture 2.5.")
+    assert re.sub(minutes.STATED, "new.", f"{said} Then.") == "new. Then."
+
+
 @pytest.mark.parametrize("stem", BOOKS)
 def test_a_notebook_states_what_the_rule_counts(stem):
     book = BOOKS[stem]

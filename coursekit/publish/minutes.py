@@ -18,7 +18,7 @@ from coursekit.publish import execute
 
 WORDS, LINES, PLUMBING, PAUSE = 150, 12, 40, 0.5  # a minute; minutes
 SKIPPED = "*May be skipped at first reading; run its cells all the same.*"  # below its heading
-STATED = r"\*\*Time\*\*: about (\d+) minutes[^.]*\."
+STATED = r"\*\*Time\*\*: about (\d+) minutes(?:[^.]|\.\d)*\."  # 20.5 ends no sentence
 
 
 def counted(book: NotebookNode) -> Iterator[tuple[NotebookNode, bool]]:
