@@ -62,6 +62,12 @@ def text(words):
     return new_output("stream", text=words)
 
 
+FIGURE = new_output(
+    "display_data",
+    {"text/html": PIXEL.replace("one of 3", "Area against rate, 200 learners: 38 and 28.")},
+)
+
+
 def shown(*cells, stored=None):
     """The deck's body, of a notebook with these cells."""
     made = slides.deck(new_notebook(cells=list(cells)), stored or {"verified": ROWS, "live": {}})
@@ -128,6 +134,32 @@ def test_a_live_cell_says_how_long_it_runs():
     assert "runs about 7 s" in shown(run, stored={"verified": [], "live": {"training": 7}})
     assert "live" in shown(run)
     assert "live" not in shown(cell("slide", "1 + 1", [text("2")]))
+
+
+@pytest.mark.parametrize(
+    ("cells", "title"),
+    [
+        ([("Some *words*.", ())], "Some words. …"),
+        ([("draw()", [FIGURE])], "Area against rate, 200 learners"),
+        (
+            [("draw()", [FIGURE]), ("*Bars: 95 % of 64 seeds.*", ())],
+            "Area against rate, 200 learners",
+        ),
+        (
+            [('verify.claim("1.1", 3, ">", 2)\nverify.claim("1.2", 3, ">", 2)', ["✓"])],
+            "Claim 1.1, 1.2",
+        ),
+        ([("train()", ["done"])], "2. The run (code)"),
+    ],
+    ids=["words", "figure", "caption", "claims", "code"],
+)
+def test_a_slide_without_a_heading_is_called_by_what_stands_on_it(cells, title):
+    made = [cell("slide", "## 2. The run")]
+    made += [
+        cell("-" if k else "subslide", source, [x if x is FIGURE else text(x) for x in shown])
+        for k, (source, shown) in enumerate(cells)
+    ]
+    assert slides.show(new_notebook(cells=made))[1].title == title
 
 
 def test_notes_are_notes_and_belong_to_their_slide():

@@ -11,7 +11,8 @@ from nbformat import NotebookNode
 
 from coursekit.publish import build as command
 from coursekit.publish import page, slides
-from coursekit.publish.plans import PLANS, Session
+from coursekit.publish.minutes import SKIPPED
+from coursekit.publish.plans import KEPT, PLANS, Session
 from coursekit.publish.slides import Slide
 
 Course = dict[str, NotebookNode]  # "04" -> the notebook
@@ -44,11 +45,11 @@ def sections(book: NotebookNode) -> list[list[Slide]]:
 
 
 def chosen(part: str, books: Course) -> list[Slide]:
-    """The slides of a part of a plan; KeyError where it names none."""
+    """The slides of a part of a plan, exercises and quiz apart; KeyError where it names none."""
     number, _, name = part.partition("/")
     groups = sections(books[number])
     if not name:
-        return [slide for group in groups for slide in group]
+        return [slide for group in groups if sum(map(minutes, group)) for slide in group]
     for group in groups:
         if group[0].name == name:
             return group
@@ -83,17 +84,18 @@ def build(out: Path) -> Path:
     """A run sheet a notebook, the plans, and their index."""
     page.assets(out.parent / "assets")
     books, report, stems = course(), page.report(), names()
-    links = []
+    here, links = sorted(Path(__file__).parent.glob("*.py")), []
     for number, book in books.items():
         target = out / f"{stems[number]}.html"
         stored = report.get(stems[number], {})
-        sources = [str(book), str(stored), Path(__file__), page.STATIC / "page.css"]
+        sources = [str(book), str(stored), *here, page.STATIC / "page.css"]
         if command.changed(target, sources):
             text = sheet(book, stems[number], stored)
             target.write_text(PAGE.format(title=slides.title(book), body=text), encoding="utf-8")
         links.append(f'<li><a href="{target.name}">{slides.title(book)}</a></li>')
     target = out / "plans.html"
-    text = "\n".join(plan(name, PLANS[name], books, stems) for name in PLANS)
+    text = "<p>Minutes are without live cells; the run sheets have their seconds.</p>"
+    text += "\n".join(plan(name, PLANS[name], books, stems) for name in PLANS)
     target.write_text(PAGE.format(title="Plans", body=text), encoding="utf-8")
     index = out / "index.html"
     body = '<p><a href="plans.html">Plans</a> for 20, 45 and 90 minutes, a day, six weeks.</p>'
@@ -126,6 +128,11 @@ def link(stem: str, slide: Slide) -> str:
     return f'<a href="{html.escape(address)}">{inline(slide.title)}</a>'
 
 
+def seconds(slide: Slide, live: dict[str, int]) -> int:
+    """What the slow cells of a slide take, those included that only the notebook shows."""
+    return sum(live.get(cell.id, 0) for cell in slide.cells + slide.hidden)
+
+
 def number(value: float) -> str:
     """1.5 is "1½"."""
     whole = f"{int(value)}" if int(value) or not value % 1 else ""
@@ -134,42 +141,57 @@ def number(value: float) -> str:
 
 def sheet(book: NotebookNode, stem: str, stored: dict[str, Any]) -> str:
     """The run sheet of one notebook: minutes, live cells, what to skip, misunderstandings."""
-    rows, skips, wrong, clock, saved, live = [], [], [], 0.0, 0.0, stored.get("live", {})
+    rows, skips, wrong, clock, saved, live = [], [], {}, 0.0, 0.0, stored.get("live", {})
+    kept, short = [], 0.0
     for group in sections(book):
         spent = sum(map(minutes, group))
         if not spent:
             continue
-        runs = [
-            f"{cell.id}: {live[cell.id]} s" for s in group for cell in s.cells if cell.id in live
-        ]
+        runs = [f"{link(stem, slide)}: {s} s" for slide in group if (s := seconds(slide, live))]
         rows.append(
             f"<tr><td>{number(clock)}</td><th>{link(stem, group[0])}</th><td>{number(spent)}</td>"
-            f"<td>{len(group)}</td><td>{html.escape(', '.join(runs))}</td></tr>"
+            f"<td>{len(group)}</td><td>{'<br>'.join(runs)}</td></tr>"
         )
         clock += spent
+        if group[0].name in KEPT[stem[:2]]:
+            kept.append(f"<li>{link(stem, group[0])} ({number(spent)} min)</li>")
+        if group[0].name in (*KEPT[stem[:2]], "title", "summary"):
+            short += spent
+        if aside := SKIPPED in group[0].prose:
+            saved += spent
+            skips.append(
+                f"<li>{link(stem, group[0])}, the whole section ({number(spent)} min)</li>"
+            )
         for slide in group:
             for note in slide.notes:
-                if remark := re.search(r"[^.?!)\n]*\b[Ss]kip\b[^.]*\.", note):
+                remark = re.search(r"[^.?!)\n]*\b[Ss]kip\b[^.]*\.", note)
+                if remark and not aside:
                     saved += minutes(slide)
                     skips.append(
                         f"<li>{link(stem, slide)} ({number(minutes(slide))} min): "
                         f"{inline(remark[0].strip())}</li>"
                     )
                 if said := sentence(note, "isunderstanding:"):
-                    wrong.append(f"<li>{inline(said)} ({link(stem, slide)})</li>")
+                    wrong.setdefault(said, f"<li>{inline(said)} ({link(stem, slide)})</li>")
     waiting = sum(live.values())
-    return f"""<p>{number(clock)} minutes, exercises apart. Its slow cells take about {waiting} s on
-the machine that made the stored outputs; the deck shows what they gave, without a kernel.</p>
+    late = f"<h2>When you are late, skip</h2>\n<ul>{''.join(skips)}</ul>\n<p>This saves up to "
+    late = f"{late}{number(saved)} minutes.</p>" if skips else ""
+    return f"""<p>{number(clock)} minutes, exercises and waiting apart: the deck shows what its
+cells gave, without a kernel. Whoever runs the slow ones in front of the room adds their seconds,
+about {waiting} in all on the machine that made the stored outputs.</p>
 <table><thead><tr><th>starts at</th><th>section</th><th>minutes</th><th>slides</th>
 <th>live cells</th></tr></thead><tbody>
 {"".join(rows)}
 </tbody></table>
-<h2>When you are late, skip</h2>
-<p>{f"This saves up to {number(saved)} minutes. If that is not enough, t" if skips else "T"}ake a
-<a href="plans.html">shorter plan</a>: it says which slides.</p>
-<ul>{"".join(skips)}</ul>
-<h2>Usual misunderstandings, and what to say</h2>
-<ul>{"".join(wrong)}</ul>
+<h2>With half of the time, keep</h2>
+<ul>{"".join(kept)}</ul>
+<p>With title and summary {number(short)} minutes. There are <a href="plans.html">plans</a> for
+shorter lectures, too.</p>
+{late}
+<h2>Usual misunderstandings</h2>
+<p>In brackets the slide on which each comes up. Where nothing follows it here, that slide or the
+next has the answer.</p>
+<ul>{"".join(wrong.values())}</ul>
 <h2>Exercises and quiz</h2>
 <p>What is said to each wrong answer stands in the speaker's notes of their slides.</p>"""
 

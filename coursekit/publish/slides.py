@@ -21,6 +21,7 @@ from coursekit.publish import build as command
 from coursekit.publish import page
 
 LONGEST = 12  # lines of code on a slide
+CAPTION = r"\*[^*]+\*"  # a cell of text below a figure: a sentence or two in italics
 DECK = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -47,12 +48,18 @@ DECK = """<!DOCTYPE html>
 
 @dataclass
 class Slide:
-    """A slide: the id of its first cell, its steps as lists of cells, and its notes."""
+    """A slide: the id of its first cell, its steps as lists of cells, and its notes.
+
+    ``hidden``: the cells that the notebook has there and the deck leaves out; ``over``: the heading
+    of its section.
+    """
 
     name: str
     starts_column: bool
     steps: list[list[NotebookNode]] = field(default_factory=lambda: [[]])
     notes: list[str] = field(default_factory=list)
+    hidden: list[NotebookNode] = field(default_factory=list)
+    over: str = ""
 
     @property
     def cells(self) -> list[NotebookNode]:
@@ -72,13 +79,29 @@ class Slide:
 
     @property
     def title(self) -> str:
-        """Its heading, or the first words of its prose, or its name."""
+        """Its heading, or the first words of its prose, or what it draws or verifies.
+
+        A slide with none of these has the heading of its section; its name is no title, and a
+        caption no prose.
+        """
         if self.heading:
             return self.heading
         marks = r"(\$[^$]*\$)|\]\([^)]*\)|[*`\[\]]"  # formulas stay whole
-        plain = re.sub(marks, lambda found: found[1] or "", self.prose)
+        texts = [c.source for c in self.cells if c.cell_type == "markdown"]
+        prose = "\n\n".join(text for text in texts if not re.fullmatch(CAPTION, text))
+        plain = re.sub(marks, lambda found: found[1] or "", prose)
         words = re.findall(r"\$[^$]*\$\S*|\S+", plain)
-        return " ".join(words[:9]) + " …" if words else self.name
+        if words:
+            return " ".join(words[:9]) + " …"
+        shown = "".join(page.output(cell) for cell in self.cells)
+        if alt := re.search(r'<img [^>]*alt="([^"]*)"', shown):
+            said = html.unescape(alt[1])
+            opening = re.split("[:;.] ", said)[0]  # up to its numbers
+            return opening if len(opening.split()) > 2 else " ".join(said.split()[:9]) + " …"
+        code = "\n".join(cell.source for cell in self.cells)
+        if tags := [(kind, tag) for kind, tag, *_ in page.verifications(code)]:
+            return f"{tags[0][0]} {', '.join(tag for _, tag in tags)}".capitalize()
+        return f"{self.over or self.name} ({'sliders' if '<iframe' in shown else 'code'})"
 
 
 def read(path: Path) -> NotebookNode:
@@ -97,8 +120,13 @@ def show(book: NotebookNode) -> list[Slide]:
             slides[-1].steps.append([])
         if kind == "notes":
             slides[-1].notes.append(cell.source)
-        elif kind != "skip":
+        elif kind == "skip":
+            slides[-1].hidden.append(cell)
+        else:
             slides[-1].steps[-1].append(cell)
+    over = ""
+    for slide in slides:
+        slide.over = over = slide.heading if slide.starts_column else over
     return slides
 
 
@@ -141,13 +169,12 @@ def title(book: NotebookNode) -> str:
 
 def deck(book: NotebookNode, stored: dict[str, Any]) -> str:
     """The page of one notebook; ``stored``: its part of the report."""
-    columns, said, over = [], page.claims(book), ""
+    columns, said = [], page.claims(book)
     chapter = book.cells[0].source.removeprefix("# ")[:2]
     for slide in show(book):
         if slide.starts_column:
             columns.append([])
-            over = slide.heading
-        columns[-1].append(section(slide, stored, said, over, chapter))
+        columns[-1].append(section(slide, stored, said, slide.over, chapter))
     body = "\n".join("<section>\n" + "\n".join(column) + "\n</section>" for column in columns)
     return DECK.format(title=title(book), slides=body)
 
