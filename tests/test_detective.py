@@ -1083,7 +1083,7 @@ def test_the_exact_gradients_of_the_cases_are_right():
 
 
 def test_every_name_has_its_sentences():
-    every = {n for norm in known.NORMALISATIONS for n in norm} | set(known.WEIGHTS)
+    every = {n for norm in known.NORMALISATIONS | known.RARE for n in norm} | set(known.WEIGHTS)
     every |= set(known.DISCOUNTS) - {""} | set(bugs.BUGS)
     every |= {"time_baseline", "same_expectation", "unknown", *sentences.TROUBLES}
     every |= {*known.LATE, *functions.GENERAL}

@@ -419,6 +419,16 @@ def micro(logp, rewards, mask, gamma, size=2, count=None, mean=True):
     return sum(each[k].sum() / mask[k].sum() for k in parts) / (len(parts) if mean else 1)
 
 
+def episodes(change):
+    """The mean over episodes of what is made of their losses and lengths."""
+
+    def loss(logp, rewards, mask, gamma):
+        each = -(logp * losses.reward_to_go(rewards, gamma) * mask).sum(1)
+        return change(each, mask.sum(1)).mean()
+
+    return loss
+
+
 def over(count):
     def loss(logp, rewards, mask, gamma):
         return losses.reinforce(logp, rewards, mask, gamma) / count(mask)
@@ -437,6 +447,15 @@ def over(count):
         ("added up", partial(micro, mean=False), ("micro_batches", "total"), False),
         ("a third in total", over(lambda m: 1 / 3 / len(m)), ("total",), True),
         ("B twice", over(len), ("divided_twice",), False),
+        ("longest", over(lambda m: m.sum(1).max()), ("longest",), False),
+        ("median", over(lambda m: m.sum(1).median()), ("median_length",), False),
+        ("shortest", over(lambda m: m.sum(1).min() / len(m)), ("shortest",), False),
+        ("root of B", over(lambda m: len(m) ** -0.5), ("root_of_B",), False),
+        ("root of n", episodes(lambda x, n: x / n**0.5), ("root_length",), False),
+        ("n + 1", episodes(lambda x, n: x / (n + 1)), ("length_plus_one",), False),
+        ("all but one", episodes(lambda x, n: x[:-1]), ("last_episode_dropped",), False),
+        ("one episode less", episodes(lambda x, n: x[: max(len(x) - 1, 1)]),
+         ("last_episode_dropped",), False),
         ("n twice", lambda p, r, m, g: ((-p * to_go(r, m, g) * m).sum(1) / m.sum(1) ** 2).mean(),
          ("episode_mean", "divided_twice"), False),
         ("N and B", lambda p, r, m, g: losses.reinforce(p, r, m, g, "step_mean") / len(m),

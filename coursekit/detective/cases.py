@@ -212,8 +212,8 @@ class Casebook:
             f"to so many steps) = {', '.join(f'{g:g} ({n})' for g, n in sorted(longest.items()))}; "
             f"rewards of both signs, 0 or from {rewards[rewards > 0].min():.1g} to "
             f"{rewards.max():.0f} in size; log π from {logp.min():.0f} to {logp.max():.0e}; "
-            f"with padding at the end, where rewards are 0, and without; {len(self.exact)} "
-            "processes with every trajectory listed"
+            "with padding at the end, where rewards are 0, and without; "
+            f"{len(self.exact)} processes with every trajectory listed"
         )
 
 

@@ -76,6 +76,32 @@ def _shifted(mask: Array, norm: tuple[str, ...], drop: int, roll: bool, counted:
     return np.nan_to_num(factor) * (mask & moved)
 
 
+def _of_batch(of_lengths: Callable[..., Array], mean: bool) -> Factor:
+    """One over a number that the lengths of a batch have in common; ``mean``: and over B."""
+    return lambda mask: (
+        mask / of_lengths(_lengths(mask), -2, keepdims=True) / (_size(mask) if mean else 1)
+    )
+
+
+def _of_length(of_length: Callable[[Array], Array]) -> tuple[Factor, Factor]:
+    """One over a function of the episode's own length; over B and not."""
+    return (
+        lambda mask: mask / of_length(_lengths(mask)) / _size(mask),
+        lambda mask: mask / of_length(_lengths(mask)),
+    )
+
+
+def _lower_median(n: Array, axis: int, keepdims: bool) -> Array:
+    """torch.median: of an even count the lower one of the two in the middle."""
+    return np.take(np.sort(n, axis), [(n.shape[axis] - 1) // 2], axis)
+
+
+def _without_last(mask: Array, alone: int, rest: bool) -> Array:
+    """The mean without the last, over all or the ``rest``; ``alone``: where B = 1 it counts."""
+    B = _size(mask)
+    return mask * (np.arange(B)[:, None] < max(B - 1, alone)) / (max(B - 1, 1) if rest else B)
+
+
 Norms = dict[tuple[str, ...], tuple[Factor, ...]]
 # Names -> the factor in front of every step. "total" is not averaged over the episodes.
 NORMALISATIONS: Norms = {
@@ -113,6 +139,20 @@ RARE: Norms = {
     ("mask_forgotten", "divided_twice"): (
         lambda mask: mask / mask.shape[-1] / _size(mask) ** 2,
         lambda mask: mask / mask.shape[-1] ** 2 / _size(mask),
+    ),
+}
+for _name, _ways in (
+    ("longest", (np.max,)),
+    ("median_length", (np.median, _lower_median)),
+    ("shortest", (np.min,)),
+):
+    RARE[_name,] = tuple(_of_batch(way, mean) for way in _ways for mean in (True, False))
+RARE |= {
+    ("root_length",): _of_length(np.sqrt),
+    ("length_plus_one",): _of_length(lambda n: n + 1),
+    ("root_of_B",): (lambda mask: mask / np.sqrt(_size(mask)),),
+    ("last_episode_dropped",): tuple(
+        partial(_without_last, alone=alone, rest=rest) for alone in (0, 1) for rest in (False, True)
     ),
 }
 for _drop, _name in ((0, "first_step_dropped"), (-1, "last_step_dropped")):

@@ -46,6 +46,36 @@ LOSSES: dict[str, tuple[str, str]] = {
         "divided by one more count, of episodes or of steps, than a mean has",
         "reduce once: sum over the steps, then average over the episodes",
     ),
+    "longest": (
+        "divided by the longest episode of the batch, to which it happens to be padded: the same "
+        "episode weighs less beside a long one",
+        "divide by a constant, or by the number of episodes alone",
+    ),
+    "median_length": (
+        "divided by the median length of the batch: the same episode weighs less beside long ones",
+        "divide by a constant, or by the number of episodes alone",
+    ),
+    "shortest": (
+        "divided by the shortest episode of the batch: the same episode weighs less beside long "
+        "ones",
+        "divide by a constant, or by the number of episodes alone",
+    ),
+    "root_length": (
+        "each episode is divided by the root of its length: long episodes weigh less",
+        "divide by a constant, or by the number of episodes alone",
+    ),
+    "length_plus_one": (
+        "each episode is divided by one more than its length: long episodes weigh less",
+        "divide by a constant, or by the number of episodes alone",
+    ),
+    "root_of_B": (
+        "divided by the root of the number of episodes: the size of a step grows with the batch",
+        "average over the episodes; where batches are of one size, the rate takes that in",
+    ),
+    "last_episode_dropped": (
+        "the last episode of the batch has no weight, as of [:-1] or a range that ends too early",
+        "add up all episodes",
+    ),
     "first_step_dropped": (
         "the first step of every episode has no weight: a mask that is shifted by one, or [1:]",
         "the mask of a step stands at the place of its own log π",
