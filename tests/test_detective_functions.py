@@ -185,6 +185,12 @@ def bent_beyond(size):
         pytest.param(
             cut_after(64), "other_discount", "at γ = 0.99 one that comes 0, 1, 2", marks=slow
         ),
+        pytest.param(
+            summed(lambda r, m, g: to_go(r, m, g) + 1e-5 * n_step(r, m, g, 15)),
+            "other_discount",
+            "linear in the rewards",
+            marks=slow,
+        ),
         (bent_beyond(20), "function_of_return", "as it is up to 20 in size, not beyond: f(-3)"),
     ],
 )

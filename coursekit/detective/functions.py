@@ -181,15 +181,16 @@ def _other_discount(look: Look) -> Identity | None:
             look.u[look.keep], [one._replace(less=0 * block.one)], look.starts, look.tolerance
         ):
             named = _named(look, found[0], "other_discount", _kernel_in_words(kernels))
-            later = all(_departs(g, *kernel[:2]) is None for g, kernel in kernels.items())
+            near = 10 * look.tolerance
+            later = all(_departs(g, *kernel[:2], near) is None for g, kernel in kernels.items())
             return named._replace(special=later)  # only the past counts otherwise
     return None
 
 
-def _departs(gamma: float, kappa: Array, n: int) -> int | None:
+def _departs(gamma: float, kappa: Array, n: int, near: float = 1e-4) -> int | None:
     """The first delay k at which a reward does not count as γᵏ, beside one without delay."""
     right = kappa[n - 1] * gamma ** np.arange(n)
-    off = np.abs(kappa[n - 1 :] - right) > 1e-4 * np.abs(kappa).max()
+    off = np.abs(kappa[n - 1 :] - right) > near * np.abs(kappa).max()
     return int(off.argmax()) if off.any() else None
 
 
