@@ -859,6 +859,14 @@ def test_each_gradient_at_the_logits_is_named(name):
     assert twice.numbers["factor"] == pytest.approx(2)
 
 
+def test_a_gradient_in_half_precision_is_named_too():
+    def half(f):
+        return lambda z, a, w: f(z, a, w).astype(np.float16)
+
+    assert detective.audit_gradient(half(at_the_logits("p_minus_onehot"))).ok
+    assert detective.audit_gradient(half(at_the_logits("no_log"))).names == ("no_log",)
+
+
 def test_autograd_says_which_gradients_at_the_logits_are_right():
     def by_autograd(logits, action, weight, log=True):
         z = torch.tensor(logits, requires_grad=True)

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from coursekit import mdp
 from coursekit.detective import asking, sentences
@@ -36,6 +37,9 @@ GRADIENTS: dict[str, Callable[[Array, Array, float], Array]] = {
     "softmax_twice": lambda p, e, w: w * _jacobian(p, mdp.softmax(p) - e),
     "weight_missing": lambda p, e, w: p - e,
     "argmax_for_sample": lambda p, e, w: (p - np.eye(len(p))[p.argmax()]) * w,
+    "weight_absolute": lambda p, e, w: (p - e) * abs(w),
+    "action_less_one": lambda p, e, w: (p - np.roll(e, -1)) * w,
+    "action_plus_one": lambda p, e, w: (p - np.roll(e, 1)) * w,
     "softmax_wrong_axis": lambda p, e, w: (1 - e) * w,  # each alone in its row is 1
 }
 
@@ -102,7 +106,10 @@ def audit_gradient(fn: Callable[..., Any]) -> Finding:
     difference = [x[two].reshape(-1, 2) @ [-1, 1] for x in (unit, block.rows[0])]
     numbers["cosine_two_actions"] = compared(*difference)["cosine"]
     evidence = [f"against (p − onehot) · weight, over {len(sizes)} steps: {in_words(numbers)}"]
-    found = search(u, [block], np.array([0, *ends]))
+    near = _rounding(fn)
+    found = search(u, [block], np.array([0, *ends]), near)
+    if near > TOLERANCE:
+        evidence.append(f"it returns float16: compared to {near:.0e} of a step's largest number")
     names = ("unknown",)
     headline = f"{in_words(numbers)} to (p − onehot) · weight, {way(numbers['cosine'])}"
     if not found:
@@ -116,7 +123,7 @@ def audit_gradient(fn: Callable[..., Any]) -> Finding:
     if found:
         factor, headline = found[0].factor, ""
         names = (found[0].key,)
-        if abs(abs(factor) - 1) > 1e-4:
+        if abs(abs(factor) - 1) > max(1e-4, near):
             numbers["factor"], names = factor, (*names, "wrong_scale")
             evidence.append(f"times the factor {factor:.4g}")
         names = (*names, *["wrong_sign"][: factor < 0])
@@ -154,6 +161,21 @@ def _ask(fn: Callable, logits: Array, action: int, weight: float):
     if not np.array_equal(given, logits):
         return None, ("changes_inputs", f"{at}: it wrote into the logits")
     return answer, None
+
+
+def _rounding(fn: Callable) -> float:
+    """How far two gradients may differ: more where it returns half precision, as it rounds."""
+    try:
+        with asking.quiet():
+            kind = str(getattr(fn(*steps()[0]), "dtype", "")).removeprefix("torch.")
+    except asking.STOPS:
+        return TOLERANCE
+    if kind != "float16":
+        return TOLERANCE
+    off = [
+        asking.rounding(lambda k, z=z, a=a, w=w: _ask(fn, z, a, k * w)[0]) for z, a, w in steps()
+    ]
+    return min(asking.GRAIN[torch.float16], max(TOLERANCE, 8 * max(off)))
 
 
 def _shown(answer: Array) -> str:

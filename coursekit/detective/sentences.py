@@ -503,6 +503,17 @@ GRADIENTS: dict[str, tuple[str, str]] = {
         "the likeliest action stands where the action taken belongs: what was done does not enter",
         "store the action that was drawn, and take log π of that one",
     ),
+    "weight_absolute": (
+        "the weight enters without its sign: what went badly is made likelier too",
+        "multiply by the weight as it is",
+    ),
+    **{
+        f"action_{way}_one": (
+            f"the one-hot vector is that of the action {word}: the index is off by one",
+            "onehot[action] = 1, with the action as it is given",
+        )
+        for way, word in (("less", "before the one taken"), ("plus", "after the one taken"))
+    },
     "softmax_wrong_axis": (
         "the probabilities are all 1, as of a softmax over an axis of length 1: onehot − 1 for "
         "onehot − p",
