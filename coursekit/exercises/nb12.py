@@ -81,12 +81,26 @@ def largest_pool(weights, lengths):
 
 
 def a_reduction(rng):
-    B = int(rng.choice([4, 6, 8, 12]))
+    B = int(rng.choice([4, 6, 8, 9, 12, 16]))
     lengths = rng.integers(1, 9, size=B)
-    if rng.uniform() < 0.15:  # the sum: no pool
+    if rng.uniform() < 0.1:  # the sum: no pool
         return np.full(B, 1 / B), lengths
     noise = 1 + 1e-11 * rng.integers(-3, 4, B)
-    return weights_of(lengths, int(rng.choice(pools(lengths)))) * noise, lengths
+    m = int(rng.choice(pools(lengths)))
+    weights = weights_of(lengths, m) * noise
+    if rng.integers(3) == 0:  # no pool, or another one where lengths are alike
+        weights = unexplained(rng, weights, m)
+    return weights, lengths
+
+
+def unexplained(rng, weights, m):
+    """The right weights, but for one of them, or for their places."""
+    if (kind := rng.integers(4)) == 0:
+        return np.roll(weights, int(rng.integers(1, len(weights))))
+    if kind == 1:
+        return weights.reshape(-1, m)[::-1].ravel()
+    weights[rng.integers(len(weights))] *= [0.5, 1.001, 1 + 1e-6, 1 - 2e-8][rng.integers(4)]
+    return weights
 
 
 def standardised(rewards, ddof=0):
@@ -245,6 +259,8 @@ EXERCISES = {
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 2e-8), np.array([1, 3, 2, 4])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 + 2e-9), np.array([1, 3, 2, 4])),
             (weights_of(np.array([1, 3, 2, 4]), 2) * (1 - 2e-10), np.array([1, 3, 2, 4])),
+            (weights_of(np.array([1, 3, 2, 4]), 2) * [1, 0.5, 1, 1], np.array([1, 3, 2, 4])),
+            (weights_of(np.array([1, 3, 2, 4]), 4) * [1, 1, 0.5, 1], np.array([1, 3, 2, 4])),
         ],
         draw=a_reduction,
         wrong={
