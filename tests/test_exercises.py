@@ -203,6 +203,14 @@ def test_cases_of_every_kind_are_among_those_of_an_exercise():
     assert max(B for _, B in ALL["5.3"].cases()) >= 5
 
 
+def test_whole_numbers_are_not_cut_off_by_a_solution():
+    case = np.array([1, 2, 3]), np.array([1, 0, 2]), 4, False, 1, 0.5
+    floats = [x * 1.0 for x in case]
+    for function in (ALL["11.2"].solution, *(wrong for _, wrong in checks.known(ALL["11.2"]))):
+        np.testing.assert_array_equal(function(*case), function(*floats))
+    np.testing.assert_array_equal(ALL["11.2"].solution(*case), [3.25, 6.5, 5.0])
+
+
 def test_the_two_errors_that_everybody_meets_are_explained():
     def not_kept(steps, theta, lr):
         theta.grad = None

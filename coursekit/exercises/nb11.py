@@ -41,6 +41,7 @@ def gae(rewards, values, last_value, terminated, gamma, lam):
 
 
 def gae_towards(rewards, values, beyond, gamma, lam):
+    rewards = np.asarray(rewards, float)  # or whole numbers, where all are, cut off
     advantages, A = rewards + gamma * np.append(values[1:], beyond) - values, 0.0
     for t in reversed(range(len(rewards))):
         advantages[t] = A = advantages[t] + gamma * lam * A
@@ -57,6 +58,7 @@ def gae_always_beyond(rewards, values, last_value, terminated, gamma, lam):
 
 def gae_lambda_alone(rewards, values, last_value, terminated, gamma, lam):
     beyond = 0.0 if terminated else last_value
+    rewards = np.asarray(rewards, float)
     advantages, A = rewards + gamma * np.append(values[1:], beyond) - values, 0.0
     for t in reversed(range(len(rewards))):
         advantages[t] = A = advantages[t] + lam * A
@@ -105,6 +107,7 @@ def episodes():
         (rewards.copy(), values.copy(), 2.0, False, 1.0, 1.0),
         (rewards.copy(), values.copy(), 2.0, False, 0.0, 1.0),
         (rewards.copy(), values.copy(), 2.0, False, 1.0, 0.0),
+        (np.array([1, 2, 3]), np.array([1, 0, 2]), 4, False, 1, 0.5),
         (draws.long(), draws.long()[::-1] / 2, 4.0, False, 0.02, 0.9),
     ]
 
