@@ -201,6 +201,22 @@ def _outcome(function: Callable, args: tuple) -> Outcome:
         return Outcome(error=raised.with_traceback(None))
 
 
+class Worker(threading.Thread):
+    """A thread that ends without a word when it is ``Stopped``; ``over`` once it has been."""
+
+    over = False
+
+    def run(self) -> None:
+        try:
+            try:
+                super().run()
+            finally:
+                self.over = True  # before a list is thrown away, which may take long
+        except Stopped:
+            with contextlib.suppress(Stopped):  # one more was on its way
+                self.over = True
+
+
 def _in_time(work: Callable[[], None], seconds: float) -> None:
     """Run ``work``, and end it after so many seconds of the processor, or four times that by clock.
 
@@ -208,13 +224,8 @@ def _in_time(work: Callable[[], None], seconds: float) -> None:
     the check itself is not in the main thread. A call into C is waited for until it returns; one
     that never does is left behind (and one that keeps the interpreter's lock cannot be left).
     """
-
-    def quiet() -> None:
-        with contextlib.suppress(Stopped):
-            work()
-
     context, clocks = contextvars.copy_context(), (time.process_time, time.monotonic)
-    thread = threading.Thread(target=context.run, args=(quiet,), daemon=True)
+    thread = Worker(target=context.run, args=(work,), daemon=True)
     ends = time.process_time() + seconds, time.monotonic() + 4 * seconds
     thread.start()
     try:
@@ -225,7 +236,8 @@ def _in_time(work: Callable[[], None], seconds: float) -> None:
             thread.join(0.02)
     finally:  # also where the learner interrupts the kernel
         for _ in range(20):
-            if not thread.is_alive():
+            if thread.over:
+                thread.join(1.0)
                 break
             number = ctypes.c_ulong(thread.ident)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(Stopped))

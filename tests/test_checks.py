@@ -400,6 +400,28 @@ def test_a_stopped_answer_uses_the_processor_no_longer(monkeypatch):
     assert set(threading.enumerate()) <= before
 
 
+class Long:
+    """What takes long to be thrown away, as a list of millions of entries does."""
+
+    __del__ = partial(time.sleep, 0.3)
+
+
+def holds_a_long_one(weights, power):
+    held = Long()
+    while held:
+        pass
+
+
+def test_a_stopped_answer_prints_nothing_beside_the_verdict(monkeypatch):
+    unseen = []
+    monkeypatch.setattr(threading, "excepthook", unseen.append)
+    monkeypatch.setattr(sys, "unraisablehook", unseen.append)
+    monkeypatch.setattr(checks, "SECONDS", 0.1)
+    for _ in range(3):
+        assert "did not come back" in verdict(FUNCTION, holds_a_long_one)
+    assert unseen == []
+
+
 def test_the_case_that_never_ends_is_the_one_that_is_shown(monkeypatch):
     monkeypatch.setattr(checks, "SECONDS", 0.2)
     told = verdict(FUNCTION, lambda w, p: normalise(w, p) if p == 1 else forever(w, p))
