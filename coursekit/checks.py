@@ -20,7 +20,7 @@ import textwrap
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
@@ -153,7 +153,7 @@ def verdict(exercise: Exercise, answer: Any) -> str:
             return f"not yet: {message}"
     first, case = given[bad[0]], _with(exercise, cases[bad[0]])
     what = _difference(first.value, right[bad[0]].value, exercise.tells)
-    if all(map(_has_whole, (cases[i] for i in bad))) and not all(map(_has_whole, cases)):
+    if _cuts_off(exercise, answer, [cases[i] for i in bad], usual):
         what = f"right for floats; whole numbers are an array of integers, which cuts off: {what}"
     if first.error:
         words = f": {first.error}" if str(first.error) else ""
@@ -282,6 +282,8 @@ def _of_a_value(exercise: Exercise, answer: Any) -> str:
     for message, wrong in known(exercise):
         if _same(answer, wrong):
             return f"not yet: {message}"
+    if _is_half(answer) and _same(answer, np.float16(right)):
+        return "not yet: right so far, but float16 holds three digits: use float64"
     if _rounded(answer, right):
         return f"not yet: {_show(answer, 12)} is right so far, but not exact: give the formula"
     digits = 4 if _show(answer) != _show(right) else 12
@@ -328,9 +330,10 @@ def _computed(node: ast.AST) -> Any:
 
 
 def _rounded(given: Any, right: Any) -> bool:
-    """Whether each number is the right one, rounded or cut after two digits or more.
+    """Whether each number is the right one, rounded or cut after a point, to two digits or more.
 
-    Only that: 1.5 is near 1.4375, but no one who has 1.4375 writes 1.5.
+    Or to two places, as 0.06. Only that: 1.5 is near 1.4375, but no one who has 1.4375 writes 1.5,
+    nor -198 who has -198.7.
     """
     try:
         given, right = _plain(given), _plain(right)
@@ -342,7 +345,8 @@ def _rounded(given: Any, right: Any) -> bool:
             exact = Decimal(repr(float(full)))
             ways = {exact.quantize(place, how) for how in (ROUND_DOWN, ROUND_HALF_UP)}
             near = _same(mine, full) or Decimal(repr(float(mine))) in ways
-            if not near or (len(parts.digits) < 2 and not _same(mine, full)):
+            few = parts.exponent > -1 or (len(parts.digits) < 2 and parts.exponent > -2)
+            if not near or (few and not _same(mine, full)):
                 return False
         return True
     except Exception:  # a learner may give anything
@@ -416,9 +420,30 @@ def _returns(body: Sequence[ast.AST]) -> bool:
     )
 
 
+def _cuts_off(exercise: Exercise, answer: Callable, bad: list[tuple], usual: float) -> bool:
+    """Whether the answer is right where the arrays of integers in its wrong cases are floats.
+
+    In its own type, as ``zeros_like`` makes an array, such an array holds no fraction.
+    """
+    if not all(map(_has_whole, bad)):
+        return False
+    floats = exercise._replace(edges=lambda: [tuple(map(_as_float, args)) for args in bad])
+    floats = floats._replace(draw=None)
+    given, right = outcomes(floats, answer, SECONDS), outcomes(floats, exercise.solution)
+    return len(given) == len(bad) and all(map(_alike, given, right, [usual] * len(bad)))
+
+
 def _has_whole(args: tuple) -> bool:
-    """Whether an argument is an array of an integer type: ``zeros_like`` makes another one."""
-    return any(isinstance(a, np.ndarray) and a.dtype.kind in "iu" for a in args)
+    """Whether an argument is an array of an integer type."""
+    return any(map(_is_whole, args))
+
+
+def _is_whole(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind in "iu"
+
+
+def _as_float(x: Any) -> Any:
+    return x.astype(float) if _is_whole(x) else x
 
 
 def _difference(given: Any, right: Any, tells: bool = True) -> str:
@@ -482,12 +507,16 @@ def _same(a: Any, b: Any, size: float | None = None) -> bool:
         return False
 
 
+def _is_half(x: Any) -> bool:
+    return str(getattr(x, "dtype", "")) in ("float16", "torch.float16")
+
+
 def _is_flag(x: Any) -> bool:
     return isinstance(x, bool) or str(getattr(x, "dtype", "")) in ("bool", "torch.bool")
 
 
 def _plain(x: Any) -> np.ndarray:
-    if isinstance(x, list | tuple):  # of numbers, arrays, tensors
+    if isinstance(x, list | tuple | KeysView | ValuesView):  # of numbers, arrays, tensors
         x = [_plain(entry) for entry in x]
     return guards.reals("the answer", x)
 

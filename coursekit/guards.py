@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
@@ -136,7 +137,9 @@ def reals(name: str, values: Any) -> np.ndarray:
     """
     try:
         array = np.asarray(values.detach() if hasattr(values, "detach") else values)
-        if array.dtype.kind not in "biuf" and not all(isinstance(x, Real) for x in array.flat):
+        if array.dtype.kind not in "biuf" and not all(
+            isinstance(x, Real | Decimal) for x in array.flat
+        ):
             raise TypeError
         return array.astype(np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: torch's

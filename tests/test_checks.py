@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
@@ -126,6 +127,8 @@ def test_an_untouched_value_is_not_attempted(stub):
         lambda w, p: list(torch.tensor(normalise(w, p))),
         lambda w, p: tuple(torch.tensor(normalise(w, p)).float()),
         lambda w, p: normalise(w, p).tolist(),
+        lambda w, p: [Decimal(float(x)) for x in normalise(w, p)],
+        lambda w, p: dict(enumerate(normalise(w, p))).values(),
         lambda w, p: torch.tensor(normalise(w, p), requires_grad=True),
         lambda w, p: normalise(w, p) + 1e-12,
     ],
@@ -158,7 +161,9 @@ def test_a_softmax_that_torch_has_for_floats_only_is_told_so():
     assert told.startswith("not yet: it stops with NotImplementedError: ")
 
 
-@pytest.mark.parametrize("right", [0.375, Fraction(3, 8), np.float64(0.375), torch.tensor(0.375)])
+@pytest.mark.parametrize(
+    "right", [0.375, Fraction(3, 8), Decimal("0.375"), np.float64(0.375), torch.tensor(0.375)]
+)
 def test_a_right_value_is_correct(right):
     assert verdict(VALUE, right) == "correct"
 
@@ -281,6 +286,18 @@ def test_whole_numbers_that_are_cut_off_are_told_from_a_wrong_formula():
     )
     assert verdict(half, halves).startswith("not yet: right for floats; whole numbers are ")
     assert "whole numbers" not in verdict(half, lambda x: x / 3)
+
+
+def test_so_they_are_where_another_argument_is_whole_anyway():
+    ratio = Exercise(
+        solution=lambda R, n: (R / n).mean(),
+        wrong={},
+        edges=lambda: [(np.array(R), np.array([1, 1, 4])) for R in ([1.0, 2, 4], [1.0, 1, 4])],
+    )
+    whole = ratio._replace(edges=lambda: [*ratio.edges(), (np.ones(3), np.array([1.0, 1, 4]))])
+    told = verdict(whole, lambda R, n: np.mean(list(set(R / n))))
+    assert told.startswith("not yet: it gives 1.5, expected 1.3333, for R = [1. 2. 4.]")
+    assert "whole numbers" in verdict(whole, lambda R, n: np.mean(R / n, dtype=n.dtype))
 
 
 @pytest.mark.parametrize(
@@ -670,6 +687,28 @@ def test_a_value_that_looks_right_is_told_what_it_lacks(right):
     assert "is not it" in verdict(exercise._replace(solution=1.4375), 1.5)
     assert "is not it" in verdict(exercise._replace(solution=1e-5), 1.1e-5)
     assert "right so far" in verdict(exercise._replace(solution=1.4375), 1.43)
+
+
+@pytest.mark.parametrize(
+    ("right", "given", "so_far"),
+    [
+        (-198.7, -198, False),
+        (-198.75, -198.7, True),
+        ((0.0625, -0.25), (0.06, -0.25), True),
+        ((0.0625, -0.25), (0.07, -0.25), False),
+        (0.0625, 0.1, False),
+    ],
+)
+def test_a_rounded_value_keeps_a_place_after_the_point(right, given, so_far):
+    told = verdict(VALUE._replace(solution=right), given)
+    assert ("right so far" in told, "is not it" in told) == (so_far, not so_far)
+
+
+@pytest.mark.parametrize("half", [np.float16, lambda x: torch.tensor(x, dtype=torch.float16)])
+def test_half_precision_is_told_to_be_the_reason(half):
+    exercise = VALUE._replace(solution=0.64)
+    assert "float16 holds three digits: use float64" in verdict(exercise, half(0.64))
+    assert "is not it" in verdict(exercise, half(0.65))
 
 
 def test_numbers_that_look_alike_are_shown_with_more_digits():

@@ -5,6 +5,7 @@
 
 import importlib
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -226,6 +227,15 @@ def test_the_two_errors_that_everybody_meets_are_explained():
                 theta -= lr * theta.grad
         return theta
 
+    def by_data(steps, theta, lr):  # which autograd does not see
+        for loss in steps:
+            theta.grad = None
+            loss.backward(retain_graph=True)
+            theta.data -= lr * theta.grad
+        return theta
+
     assert "retain_graph=True (section 4)" in said("3.4", not_kept)
+    assert "θ moves inside the loop" in said("3.4", by_data)
     assert "step once, after the loop (section 6)" in said("3.4", stepping_inside)
+    assert "knows Python's whole numbers" in said("6.5", lambda x: statistics.stdev(x))
     assert "ZeroDivisionError" in said("3.4", lambda steps, theta, lr: 1 / 0)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -82,6 +83,7 @@ def test_seeds_that_are_none_are_refused(seeds, message):
     [
         (2, 2.0),
         (Fraction(1, 4), 0.25),
+        ([Decimal("0.25")], [0.25]),
         ([1, 2], [1.0, 2.0]),
         ([True, False], [1.0, 0.0]),
         (np.float32([1, 3]), [1.0, 3.0]),

@@ -97,6 +97,14 @@ def update(step_losses, theta, lr, scale=1.0, clear=True):
     return theta.detach() - lr * scale * theta.grad
 
 
+def stepping_inside(step_losses, theta, lr):
+    for loss in step_losses:
+        theta.grad = None
+        loss.backward(retain_graph=True)
+        theta.data -= lr * theta.grad
+    return theta.detach()
+
+
 def global_mean(means, counts):
     return (means * counts).sum() / counts.sum()
 
@@ -182,6 +190,9 @@ EXERCISES = {
             ),
             "this is divided by the number of steps: the mean, not the loop": (
                 lambda losses, theta, lr: update(losses, theta, lr, scale=1 / len(losses))
+            ),
+            "θ moves inside the loop, before the other gradients: step once, after the loop": (
+                stepping_inside
             ),
             "that is the gradient; return θ after the step": (
                 lambda losses, theta, lr: (theta.detach() - update(losses, theta, lr)) / lr

@@ -125,6 +125,10 @@ EXERCISES = {
             (np.array([4.0, 4.0, 4.0]),),
         ],
         draw=lambda rng: (draws.numbers(rng, draws.length(rng, 2, 12)),),
+        errors={
+            "bit_length": "the module `statistics` knows Python's whole numbers, not NumPy's; "
+            "NumPy's std has ddof=1",
+        },
         wrong={
             "that is the function as it stands: the error of a mean shrinks with √n, not with n": (
                 lambda values: interval(values, by=len)
