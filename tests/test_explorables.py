@@ -345,5 +345,26 @@ def test_what_is_seen_is_said_and_fits_the_frame(name, opened):
         assert re.search(r"\d|walk|stop", chart.get_attribute("aria-label"))
     tree = page.locator("main").aria_snapshot()
     assert tree.count("slider") == page.locator("input").count()
-    page.set_viewport_size({"width": 360, "height": 700})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360 + 120  # a table may scroll
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+SMALLEST = """Math.min(...[...document.querySelectorAll("main *")]
+  .filter(e => e.getBoundingClientRect().height && [...e.childNodes].some(c => c.data?.trim()))
+  .map(e => parseFloat(getComputedStyle(e).fontSize) * (e.ownerSVGElement?.getScreenCTM().a ?? 1)))"""
+
+
+@pytest.mark.slow
+@every_page
+def test_on_a_slide_the_charts_stand_beside_the_controls(name, opened):
+    page = opened(explorables.page(name))
+    page.set_viewport_size({"width": 1168, "height": 604})
+    for place in ("min", "max"):
+        places = {i.get_attribute("id"): i.get_attribute(place) for i in page.locator("input").all()}
+        move(page, **places)
+        tall, wide = page.evaluate("[document.body.scrollHeight, document.body.scrollWidth]")
+        assert tall <= 604
+        assert wide <= 1168
+        assert page.evaluate(SMALLEST) >= 18
+    boxes = [page.locator(where).bounding_box() for where in ("form", ".charts")]
+    assert boxes[1]["x"] > boxes[0]["x"] + boxes[0]["width"]
