@@ -351,7 +351,8 @@ def test_what_is_seen_is_said_and_fits_the_frame(name, opened):
 
 SMALLEST = """Math.min(...[...document.querySelectorAll("main *")]
   .filter(e => e.getBoundingClientRect().height && [...e.childNodes].some(c => c.data?.trim()))
-  .map(e => parseFloat(getComputedStyle(e).fontSize) * (e.ownerSVGElement?.getScreenCTM().a ?? 1)))"""
+  .map(e => [parseFloat(getComputedStyle(e).fontSize), e.ownerSVGElement?.getScreenCTM().a ?? 1])
+  .map(([size, scale]) => size * scale))"""
 
 
 @pytest.mark.slow
@@ -360,7 +361,9 @@ def test_on_a_slide_the_charts_stand_beside_the_controls(name, opened):
     page = opened(explorables.page(name))
     page.set_viewport_size({"width": 1168, "height": 604})
     for place in ("min", "max"):
-        places = {i.get_attribute("id"): i.get_attribute(place) for i in page.locator("input").all()}
+        places = {
+            i.get_attribute("id"): i.get_attribute(place) for i in page.locator("input").all()
+        }
         move(page, **places)
         tall, wide = page.evaluate("[document.body.scrollHeight, document.body.scrollWidth]")
         assert tall <= 604

@@ -1,6 +1,7 @@
 """Decks: from the stored outputs, whole without a network, and no slide runs over its edge."""
 
 import contextlib
+import html
 import itertools
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from coursekit import explorables
 from coursekit.publish import build, page, slides
 
 NUMBERS = itertools.count()
@@ -18,7 +20,7 @@ ROWS = [
     ROW | {"margin": 0.728},
     {"kind": "equation", "tag": "1.2", "holds": True, "value": 2e-16, "bound": 1e-12},
 ]
-MEASURE = """step => {
+MEASURE = r"""step => {
   const over = [];
   let number = 0;
   for (const section of document.querySelectorAll(".slides > section > section")) {
@@ -42,6 +44,18 @@ MEASURE = """step => {
       const text = (Math.min(box.width / w, box.height / h) * h * image.dataset.smallest) / scale;
       if (text < 17.5) over.push([section.id, "text of a figure", text]);
     }
+    const texts = document.createTreeWalker(section.querySelector(".body"), NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) { // mathematics and exponents may be smaller
+      const { data, parentElement: in_ } = texts.currentNode;
+      if (!data.trim() || in_.closest("svg, mjx-container, sup, sub")) continue;
+      const px = parseFloat(getComputedStyle(in_).fontSize);
+      if (px < 18) over.push([section.id, "small text", px, data]);
+    }
+    const said = section.querySelector(".body").cloneNode(true);
+    said.querySelectorAll("h6, mjx-assistive-mml").forEach(e => e.remove());
+    const words = (said.textContent.match(/\S+/g) ?? []).length;
+    if (words < 8 && !said.querySelector("img, iframe, mjx-container"))
+      over.push([section.id, "says nothing", said.textContent]);
     if (!low || low > 700 || right > 1280 || size < 18 || notes?.offsetHeight)
       over.push([section.id, Math.round(low), Math.round(right), size]);
   }
@@ -95,6 +109,19 @@ def test_a_figure_stands_without_its_code_and_long_code_is_left_out():
     assert "a row" in words
     assert "plumbing" not in words
     assert "hidden" not in words
+
+
+def test_long_code_stands_alone_on_a_slide_and_is_left_out_where_it_shows_nothing():
+    program = "\n".join(f"x{k} = {k}" for k in range(16))
+    alone, beside = shown(
+        cell("slide", program, tags=["a"]),
+        cell("slide", "# A title"),
+        cell("-", program, tags=["a"]),
+    ).split('<section id="')[1:]
+    assert "x15" in re.sub(r"<[^>]*>", "", alone)
+    assert "lines of code" not in alone
+    assert "x15" not in re.sub(r"<[^>]*>", "", beside)
+    assert "lines of code" not in beside
 
 
 def test_a_claim_says_bound_measured_value_and_margin_and_an_equation_what_was_compared():
@@ -247,6 +274,7 @@ def test_no_page_names_another_machine(decks):
 def test_no_slide_runs_over_its_edge_and_nothing_is_asked_of_a_network(decks, offline, number):
     tab, said = opened(offline, decks[number])
     assert tab.evaluate(MEASURE, 1) == []
+    assert cut(tab) == []
     tab.set_viewport_size({"width": 1920, "height": 1080})
     tab.wait_for_function("Reveal.getScale() == 1.5")  # a transform: the same layout, larger
     assert tab.evaluate(MEASURE, 6) == []
@@ -277,4 +305,89 @@ def test_a_slide_that_runs_over_is_seen(decks, offline):
     tab.evaluate("document.querySelectorAll('.body')[2].style.fontSize = '12px'")
     small = "document.querySelector('img[data-smallest]')"
     tab.evaluate(f"{small}.style.height = '90px'; {small}.dataset.smallest = '0.034'")
-    assert len(tab.evaluate(MEASURE, 1)) == 3
+    tab.evaluate("document.querySelectorAll('.body')[3].innerHTML = '<h6>Over it</h6><p>True</p>'")
+    found = tab.evaluate(MEASURE, 1)
+    assert len({place for place, *_ in found}) == 4
+    assert {"small text", "says nothing", "text of a figure"} <= {what for _, what, *_ in found}
+
+
+@pytest.fixture(scope="module")
+def laid_out(tmp_path_factory, publishing):
+    """Opens a deck with these cells; see ``opened``."""
+    out = tmp_path_factory.mktemp("small") / "slides"
+    out.mkdir()
+    page.assets(out.parent / "assets")
+
+    def open_(context, *cells):
+        path = out / f"{next(NUMBERS)}.html"
+        made = slides.deck(new_notebook(cells=list(cells)), {"verified": ROWS, "live": {}})
+        path.write_text(made, encoding="utf-8")
+        return opened(context, path)[0]
+
+    return open_
+
+
+def contents(tab):
+    """What each slide says."""
+    return tab.evaluate("[...document.querySelectorAll('.body')].map(body => body.textContent)")
+
+
+LINE = "A sentence of a dozen words that fills a line, or half of it.\n\n"
+
+
+@pytest.mark.slow
+def test_no_output_is_parted_from_its_code_and_no_line_that_leads_on_from_what_follows(
+    offline, laid_out
+):
+    program, made = "\n".join(f"line_{k} = {k}" for k in range(6)), []
+    for lines in range(6, 16):  # of some of these slides, all but the output fits on the first
+        made.append(cell("slide", f"# A\n\n{LINE * lines}In our own words:"))
+        made.append(cell("-", program, [text("True\n")]))
+    slides_ = contents(laid_out(offline, *made))
+    assert len(slides_) > 12
+    assert ["line_5" in said for said in slides_] == ["True" in said for said in slides_]
+    assert ["own words" in said for said in slides_] == ["True" in said for said in slides_]
+
+
+@pytest.mark.slow
+def test_a_claim_is_not_parted_from_its_sentence(offline, laid_out):
+    sentence, made = "**Claim 1.1.** It is more than twice as long.", []
+    for lines in (3, 14, 15, 16, 17):
+        made.append(cell("slide", f"# A\n\n{sentence}\n\n{LINE * lines}"))
+        made.append(cell("-", 'verify.claim("1.1", value, ">", 2)', [text("✓ claim 1.1: …")]))
+    said = [slide for slide in contents(laid_out(offline, *made)) if "measured" in slide]
+    assert len(said) == 5
+    assert all(slide.count("more than twice as long") == 1 for slide in said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", explorables.TITLES)
+def test_a_page_with_sliders_is_not_cut_on_its_slide(name, offline, laid_out):
+    shown = explorables_output(name)
+    words = "## Here are more than eight words, for it says something"
+    tab = laid_out(offline, cell("slide", words), cell("subslide", "show()", [shown]))
+    assert tab.evaluate(MEASURE, 1) == []
+    assert cut(tab) == []
+
+
+def explorables_output(name):
+    """What ``explorables.show`` puts into a notebook."""
+    source = html.escape(explorables.page(name))
+    frame = f'<iframe title="{name}" sandbox="allow-scripts" srcdoc="{source}"></iframe>'
+    return new_output("display_data", {"text/html": frame})
+
+
+def cut(tab):
+    """(height of what a frame holds, its own height) of each frame on the slides that is cut."""
+    found = []
+    for frame in tab.query_selector_all(".slides iframe"):
+        at = "element => Reveal.getIndices(element.closest('section'))"
+        tab.evaluate(
+            f"element => {{ const at = ({at})(element); Reveal.slide(at.h, at.v); }}", frame
+        )
+        inside = frame.content_frame()
+        inside.wait_for_function("innerHeight > 100 && window.result")
+        sizes = inside.evaluate("[document.documentElement.scrollHeight, innerHeight]")
+        if sizes[0] > sizes[1]:
+            found.append(sizes)
+    return found

@@ -20,7 +20,8 @@ from coursekit import checks, quiz
 from coursekit.publish import build as command
 from coursekit.publish import page
 
-LONGEST = 12  # lines of code on a slide
+LONGEST = 12  # lines of code on a slide that shows more than this code
+ALONE = 20  # … and where nothing else is on it
 CAPTION = r"\*[^*]+\*"  # a cell of text below a figure: a sentence or two in italics
 DECK = """<!DOCTYPE html>
 <html lang="en">
@@ -186,8 +187,9 @@ def section(
     said = {tag: text for tag, text in said.items() if f"**Claim {tag}.**" not in slide.prose}
     head = page.prose(f"###### {over}") if over and not slide.heading else ""
     steps = [f'<div class="step">{head}</div>'] if head else []
+    longest = ALONE if len(slide.cells) == 1 else LONGEST
     for k, step in enumerate(slide.steps):
-        blocks = "\n".join(block(cell, stored, said) for cell in step)
+        blocks = "\n".join(block(cell, stored, said, longest) for cell in step)
         # rows of one table that stand one after the other are one table
         blocks = blocks.replace('</table>\n<table class="verified">', "")
         steps.append(f'<div class="step{" fragment" if k else ""}">\n{blocks}\n</div>')
@@ -230,10 +232,13 @@ def plain(note: str) -> str:
     return re.sub(r"^> ?", "", note, flags=re.MULTILINE).strip()
 
 
-def block(cell: NotebookNode, stored: dict[str, Any], said: dict[str, str]) -> str:
-    """A cell on a slide: prose, or code of at most LONGEST lines with its output.
+def block(
+    cell: NotebookNode, stored: dict[str, Any], said: dict[str, str], longest: int = LONGEST
+) -> str:
+    """A cell on a slide: prose, or code of at most ``longest`` lines with its output.
 
     A figure stands without the code that draws it, a claim without the code that asks for it.
+    Longer code that shows nothing is left out.
     """
     if cell.cell_type == "markdown":
         return page.prose(cell.source)
@@ -242,9 +247,9 @@ def block(cell: NotebookNode, stored: dict[str, Any], said: dict[str, str]) -> s
     source = "" if bare else page.rest(cell.source)
     lines = len([line for line in source.splitlines() if line.strip()])
     parts = []
-    if lines > LONGEST:
+    if lines > longest and cell.get("outputs"):
         parts.append(f'<p class="long">{lines} lines of code, in the notebook</p>')
-    elif lines:
+    elif 0 < lines <= longest:
         parts.append(page.code(source))
     if seconds := stored.get("live", {}).get(cell.id):
         parts.append(f'<p class="live">▶ live: runs about {seconds} s</p>')

@@ -54,6 +54,11 @@
   // The blocks of a slide in order: the children of its steps; a long table or text is two blocks.
   const blocks = (section) => [...body(section).querySelectorAll(":scope > .step > *")];
 
+  const isHeading = (block) => /^H\d$/.test(block.tagName);
+  // A line that leads to the next block, and what is nothing without the block before.
+  const leads = (block) => isHeading(block) || (block.matches("p") && /:\s*$/.test(block.textContent));
+  const follows = (block) => block.matches("pre.output, div.table, .verified, .live");
+
   function divide(section) { // the last blocks that do not fit go to a new slide; returns it
     const all = blocks(section);
     const next = section.cloneNode(true);
@@ -62,10 +67,11 @@
     const hide = (n) => all.forEach((block, k) => (block.style.display = k < n ? "" : "none"));
     do hide(--keep);
     while (keep > 1 && !fitsAt(section, 24) && !(keep <= 2 && fitsAt(section, 20)));
-    // a heading, or a line that leads to what follows, does not stay behind alone
-    while (keep > 1 && /^H\d$/.test(all[keep - 1].tagName)) hide(--keep);
+    let earlier = keep;
+    while (earlier > 1 && (leads(all[earlier - 1]) || follows(all[earlier]))) earlier--;
+    if (!isHeading(all[earlier - 1])) keep = earlier;
     hide(all.length);
-    if (keep === 1 && /^H\d$/.test(all[0].tagName)) keep = 2;
+    while (keep < all.length && all.slice(0, keep).every(isHeading)) keep++;
     if (keep < 1 || keep >= all.length) return null;
     // a long table does not leave its heading alone: it is two tables
     hide(keep);
@@ -78,6 +84,7 @@
       part.querySelectorAll(":scope > .body > .step").forEach((step) => {
         if (!step.children.length) step.remove();
       });
+    repeat(section, next);
     body(next).querySelector(".step")?.classList.remove("fragment");
     const title = body(section).querySelector("h1, h2, h3, h6");
     if (title && !body(next).querySelector("h1, h2, h3, h6")) {
@@ -88,6 +95,18 @@
     next.id = section.id.replace(/(~(\d+))?$/, (_, __, n) => "~" + (Number(n || 1) + 1));
     section.after(next);
     return next;
+  }
+
+  function repeat(section, next) { // a claim whose sentence stays behind says it again
+    for (const head of next.querySelectorAll("table.verified th")) {
+      const name = head.textContent.match(/Claim [\d.]+/)?.[0];
+      const said = (part) => [...part.querySelectorAll(".step > p")]
+        .find((p) => name && p.textContent.startsWith(name + "."));
+      if (!said(section) || said(next)) continue;
+      const again = said(section).cloneNode(true);
+      again.querySelector("strong").remove();
+      head.nextElementSibling.prepend(again);
+    }
   }
 
   function halve(block) { // a table or a list that is too high becomes two; false where it cannot
@@ -112,7 +131,7 @@
     const sizes = SIZES.filter((size) => size <= (figures(section).length ? 24 : 30));
     if (sizes.some((size) => fitsAt(section, size))) return;
     const next = divide(section);
-    const last = blocks(section).filter((block) => !/^H\d$/.test(block.tagName)).at(-1);
+    const last = blocks(section).filter((block) => !isHeading(block)).at(-1);
     if (next) {
       fit(section);
       if (next !== section) fit(next);
