@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import reading
 import test_floors
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -269,6 +270,14 @@ def test_memory_has_one_bound_for_all_and_time_is_judged_where_it_was_asked_for(
     monkeypatch.delenv("COURSEKIT_BUDGETS")
     assert budgets.exceeded({"01_a": book(99.0), "09_new": book(9.0)}) == []
     assert "too large" in budgets.exceeded({"09_new": book(1.0, memory=2000.0)})[-1]
+
+
+def test_every_notebook_has_a_budget_and_one_without_is_said(recorded, monkeypatch):
+    *_, last = budgets.exceeded({"01_a": book(10.0), "09_new": book(9.0)})
+    assert last.split()[:4] == ["09_new", "90", "none", "300"]
+    assert last.endswith("use test --record-budgets")
+    monkeypatch.undo()
+    assert sorted(budgets.allowed()) == [path.stem for path in reading.PATHS]
 
 
 def test_a_record_keeps_what_did_not_run(recorded):

@@ -65,6 +65,8 @@ def record(books: Books) -> None:
 def exceeded(books: Books) -> list[str]:
     """Empty, or a table: which notebooks took more than half as much again, or too much memory.
 
+    One that has no budget is in it, too, where time is judged.
+
     Time is judged where COURSEKIT_BUDGETS is set, as ``python -m coursekit test`` does for whole
     folders, once the learners are compiled: else the first notebook pays for that. So a slow build
     of torch that is given a few notebooks is judged by their numbers alone.
@@ -74,10 +76,12 @@ def exceeded(books: Books) -> list[str]:
     for name, book in sorted(books.items()):
         took = book["cpu_seconds"] / book["calibration"]
         over = judged and took > SLACK * budget_of.get(name, float("inf"))
-        large = book["memory"] > MEMORY
-        wrong |= bool(over or large)
+        large, missing = book["memory"] > MEMORY, bool(judged) and name not in budget_of
+        wrong |= bool(over or large or missing)
         mark = "  too slow" * bool(over) + "  too large" * large
+        mark += "  use test --record-budgets" * missing
         budget = f"{budget_of[name]:>8}" if name in budget_of else f"{'none':>8}"
         rows.append(f"{name:<32}{took:>8.0f}{budget}{book['memory']:>8.0f}{mark}")
     head = f"{'notebook (in calibration loops)':<32}{'took':>8}{'budget':>8}{'MB':>8}"
-    return [f"a budget is exceeded (by half, or {MEMORY} MB):", head, *rows] if wrong else []
+    said = f"a budget is exceeded (by half, or {MEMORY} MB) or not there:"
+    return [said, head, *rows] if wrong else []
