@@ -22,6 +22,7 @@ from flit_core import buildapi
 
 from coursekit import __main__ as entry
 from coursekit import __version__, install
+from coursekit.publish import matrix
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = "{}.{}".format(*entry.OLDEST)
@@ -661,6 +662,75 @@ def test_lab_fetches_no_news_and_looks_for_no_newer_version(ready):
     app = LabApp()
     app.parse_command_line([word for word in ready[0] if word.startswith("--LabApp")])
     assert (app.news_url, app.check_for_updates_class) == (None, NeverCheckForUpdate)
+
+
+CUT = """
+import json, os, signal, socket, subprocess, sys, time, urllib.error, urllib.request
+from pathlib import Path
+
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=5)
+    sys.exit("the network is there")
+except OSError as error:
+    assert "unreachable" in str(error), error
+START = '''
+import sys
+from pathlib import Path
+from coursekit import __main__ as entry
+entry.ROOT = Path(sys.argv[1])
+args = entry.parser().parse_args(["lab", "--no-browser", "--authors"])
+sys.exit(entry.lab(args, []))
+'''
+server = subprocess.Popen([sys.executable, "-c", START, sys.argv[1]], stdout=2)
+
+def answer(path, data=None):
+    address = "http://127.0.0.1:8888/" + path + "?token=known"
+    with urllib.request.urlopen(urllib.request.Request(address, data=data), timeout=30) as said:
+        return said.read()
+
+try:
+    for _ in range(1200):
+        assert server.poll() is None, "JupyterLab ended"
+        try:
+            answer("api/status")
+            break
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            time.sleep(0.1)
+    assert b"jupyter-config-data" in answer("lab/tree/notebooks/00_start_here.ipynb")
+    assert json.loads(answer("api/contents/notebooks/00_start_here.ipynb"))["content"]["cells"]
+    assert json.loads(answer("api/kernels", b"{}"))["id"]
+    print("it answered")
+finally:
+    if server.poll() is None:
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+"""  # in a network of its own, which ends at this machine
+
+
+@pytest.mark.slow
+def test_lab_opens_the_first_notebook_and_starts_a_kernel_with_the_network_cut(tmp_path):
+    alone = ["unshare", "--net", *([] if matrix.is_root() else ["--map-root-user"])]
+    alone += ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("this user or system makes no network of its own")
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", tmp_path / "notebooks")
+    env = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    env = os.environ | env | {"JUPYTER_TOKEN": "known"}
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", CUT, str(tmp_path)],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.stdout == "it answered\n", done.stderr[-2000:]
+    assert done.returncode == 0
+    assert not re.search("Failed to fetch|Name or service|unreachable", done.stderr), done.stderr
 
 
 def test_lab_tries_port_8888_and_opens_a_browser_where_nothing_is_said(ready):
