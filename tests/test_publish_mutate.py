@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,54 @@ def test_every_mutant_of_the_course_is_python(name):
     assert len(found) > 2
     for mutant in found:
         compile(mutant.source, name, "exec")
+
+
+COMMENTED = """
+import functools
+# a comment that no mutant keeps
+
+
+def first(a):
+    # one more
+    return a
+
+
+@functools.cache
+# and here
+def second(a):
+    \"\"\"Twice.\"\"\"
+
+    def inner(b):  # as well
+        return b + 1
+
+    return 2 * inner(a)
+"""
+
+
+def test_where_a_mutant_s_source_is_printed_it_is_that_on_disk(tmp_path):
+    """Else a notebook that prints it would notice every mistake, and a comment too."""
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(mutate.HOOK)
+    (tmp_path / "shown.py").write_text(COMMENTED)
+    (wrong,) = [m for m in mutate.mutants(COMMENTED) if m.what == "b + 1: a - b"]
+    (tmp_path / "wrong.py").write_text(wrong.source)
+    code = "import inspect, shown; print(shown.second(1)); f = shown.second.__wrapped__\n"
+    code += "print(inspect.getsource(shown.first) + inspect.getsource(f))"
+    env = {"MUTANT": "shown", "MUTANT_FILE": tmp_path / "wrong.py"}
+    env |= {"MUTANT_PLACE": tmp_path / "shown.py", "PYTHONPATH": tmp_path / "hook"}
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {name: str(value) for name, value in env.items()},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    value, *lines = said.rstrip().splitlines()
+    assert value == "0"
+    first, second = COMMENTED.index("def first"), COMMENTED.index("@functools")
+    true = COMMENTED[first:].partition("\n\n")[0] + "\n" + COMMENTED[second:]
+    assert lines == true.rstrip().splitlines()
 
 
 KNOWN = "return a + 1 if a < 5 else a # a < 5: a <= b"

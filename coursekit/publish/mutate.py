@@ -42,8 +42,9 @@ EXPLAINED = ROOT / "tests" / "survivors.json"
 LIBRARIES = ["torch", "numpy", "scipy.stats", "pandas", "numba", "gymnasium", "matplotlib.pyplot"]
 LIBRARIES += ["pytest", "hypothesis", "IPython", "joblib"]
 TIMEOUT = 600  # seconds; a mutant that never ends is noticed, too
+# a function begins in its line of the file on disk: a notebook that prints one shows the true one
 HOOK = """
-import importlib.abc, importlib.machinery, os, sys
+import ast, importlib.abc, importlib.machinery, os, sys
 
 class Mutant(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader):
     def __init__(self):
@@ -53,8 +54,15 @@ class Mutant(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader)
             place = os.environ["MUTANT_PLACE"]
             return importlib.machinery.ModuleSpec(name, self, origin=place)
     def get_code(self, name):
-        with open(os.environ["MUTANT_FILE"], encoding="utf-8") as file:
-            return compile(file.read(), os.environ["MUTANT_PLACE"], "exec", dont_inherit=True)
+        trees = []
+        for path in (os.environ["MUTANT_FILE"], os.environ["MUTANT_PLACE"]):
+            with open(path, encoding="utf-8") as file:
+                trees.append(ast.parse(file.read()))
+        found = ([n for n in ast.walk(t) if isinstance(n, ast.FunctionDef)] for t in trees)
+        for ours, true in zip(*found):
+            for node, place in zip([ours, *ours.decorator_list], [true, *true.decorator_list]):
+                ast.copy_location(node, place)
+        return compile(trees[0], os.environ["MUTANT_PLACE"], "exec", dont_inherit=True)
 
 sys.meta_path.insert(0, Mutant())
 """
