@@ -5,18 +5,22 @@ refuses a figure in which two look alike: no notebook can be run with one. Here 
 seen to work, and the stored pictures are looked at.
 """
 
+import ast
 import base64
 import html
 import io
 import re
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import reading
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
 from coursekit import plots
+from coursekit.publish import page, slides
 
 IMAGE = re.compile(r'<img alt="([^"]*)" width="(\d+)".*?base64,([\w+/=]+)', flags=re.DOTALL)
 
@@ -212,3 +216,74 @@ def test_a_figure_is_stored_as_html_and_as_the_same_picture_alone_with_its_alt_t
                 alt, _, data = found.groups()
                 assert output.data["image/png"].replace("\n", "") == data, cell.id
                 assert output.metadata["image/png"]["alt"] == html.unescape(alt)
+
+
+# --- How many, and how sure.
+
+SAMPLED = r"(?:\d+|two|three|five) (?:\w+ )?(?:seeds|learners|runs)\b"
+DRAWN = r"\b(?:errorbar|fill_between)\("  # what plots.learning_curve draws, its legend explains
+HOW_MANY = rf"{SAMPLED}|\bof \d+\b"
+HOW_SURE = r"quartiles|95 %|\brange of|largest|single|\brun \{"
+
+
+def legends(source):
+    """The strings of a piece of code, those of the alt text apart."""
+    nodes = list(ast.walk(ast.parse(source)))
+    shows = [n for n in nodes if isinstance(n, ast.Call) and ast.unparse(n.func) == "plots.show"]
+    alts = {n.id for show in shows for n in ast.walk(show) if isinstance(n, ast.Name)} - {"fig"}
+    apart = [n for n in nodes if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) in alts]
+    hidden = {inner for part in shows + apart for inner in ast.walk(part)}
+    strings = [n for n in nodes if isinstance(n, ast.Constant | ast.JoinedStr) and n not in hidden]
+    return " ".join(map(ast.unparse, strings))
+
+
+def without_n_or_interval(book):
+    """Figures with error bars or bands, or of several runs, whose slide lacks n or the interval.
+
+    Looked at are the prose on the slide and the strings of the code, those of the notebook's
+    functions that draw included.
+    """
+    functions, bad = {}, []
+    for cell in book.cells:
+        for node in ast.parse(cell.source).body if cell.cell_type == "code" else ():
+            if isinstance(node, ast.FunctionDef):
+                functions[node.name] = ast.unparse(node)
+    for slide in slides.show(book):
+        for cell in filter(page.is_figure, slide.cells):
+            parts = [cell.source]
+            for part in parts:  # grows by what it calls
+                called = [functions.get(name) for name in re.findall(r"\w+(?=\()", part)]
+                parts += [c for c in dict.fromkeys(called) if c and c not in parts]
+            code, said = "\n".join(parts), slide.prose + " ".join(map(legends, parts))
+            several = re.search(SAMPLED, re.search('alt="([^"]*)"', str(cell.outputs))[1])
+            drawn = re.search(DRAWN, code) or (several and "learning_curve(" not in code)
+            if drawn and not (re.search(HOW_MANY, said) and re.search(HOW_SURE, said)):
+                bad.append(cell.id)
+    return bad
+
+
+@pytest.mark.parametrize("path", reading.PATHS, ids=lambda path: path.stem)
+def test_bars_and_bands_are_explained_on_their_slide(path):
+    assert without_n_or_interval(reading.book(path)) == []
+
+
+def test_bars_that_nobody_explains_are_seen():
+    def says(code, caption="", helper="", alt="It is 3."):
+        figure = new_output("display_data", {"text/html": f'<img alt="{alt}" src="base64,AA">'})
+        cells = [new_code_cell(helper), new_code_cell(code, outputs=[figure])]
+        cells += [new_markdown_cell(caption)]
+        for cell, kind in zip(cells, ("slide", "subslide", "-"), strict=True):
+            cell.metadata["slideshow"] = {"slide_type": kind}
+        found = without_n_or_interval(nbformat.from_dict(new_notebook(cells=cells)))
+        return len(found) == 0
+
+    bars = "ax.errorbar(x, y, e)"
+    assert not says(bars)
+    assert says(bars, "*Bars: 95 % of 64 seeds.*")
+    assert not says(bars, "*Bars: 95 %.*")
+    assert not says(bars, "*64 seeds.*")
+    assert not says(f'{bars}\ntext = "95 % of 64 seeds"\nplots.show(fig, alt=text)')
+    assert says(f'{bars}\nax.legend(title="mean of 64, 95 %")\nplots.show(fig, alt="A")')
+    assert not says("draw(ax)", helper=f"def draw(ax):\n    {bars}")
+    assert not says("ax.plot(x)", alt="Mean of 3 seeds.")
+    assert says("ax.plot(x)")
