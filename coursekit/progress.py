@@ -72,7 +72,7 @@ def states(file: Path | None) -> dict[str, str]:
     for line in lines:
         try:
             tag, state = (json.loads(line)[key] for key in ("tag", "state"))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         if isinstance(tag, str) and state in STATES and found.get(tag) != "correct":
             found[tag] = state

@@ -19,6 +19,9 @@ class Question(NamedTuple):
     right: int
     said: tuple[str, ...]
 
+    def __repr__(self) -> str:  # a traceback or a cell that shows it gives nothing away
+        return "Question(…)"
+
 
 def check(lines: Mapping[str, Any]) -> None:
     """Print what is to be said about the chosen lines, tag -> number or None; never raises."""

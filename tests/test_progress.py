@@ -84,7 +84,7 @@ def test_what_is_next(done, said):
 
 
 DAMAGE = [b"", b"{", b"\xff\xfe\x00", b"[1, 2]\n", b'{"tag": 3, "state": "correct"}\n']
-DAMAGE += [b'{"tag": "0.1", "state": "great"}\n', b"null\n", b'{"tag": "0.1", "sta']
+DAMAGE += [b'{"tag": "0.1", "state": "great"}\n', b"null\n", b'{"tag": "0.1", "sta', b"[" * 200_000]
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))

@@ -158,6 +158,38 @@ def test_no_statement_of_a_solution_stands_in_an_exercise(name):
     assert not re.search(r"_solution\b|Solution \d|\"solution", whole)
 
 
+def bodies(source):
+    """The bodies of the functions in a program, three lines or more, written in one way."""
+    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
+    found = {"\n".join(map(ast.unparse, function.body)) for function in functions}
+    return {body for body in found if body.count("\n") >= 2}
+
+
+def elsewhere(book, solutions):
+    """Cells, no hints, in which the whole body of one of the solutions stands as well."""
+    programs = [cell for cell in book.cells if cell.cell_type == "code"]
+    return [cell.id for cell in programs if bodies(unmagic(cell.source)) & solutions]
+
+
+def unmagic(source):
+    return "\n".join(line for line in source.splitlines() if not re.match(r" *[%!]", line))
+
+
+@every_notebook
+def test_no_whole_solution_stands_anywhere_in_a_notebook(name):
+    solutions = [bodies(cell.source) for cell in tagged(SOURCES[name], "solution")]
+    assert elsewhere(BOOKS[name], set().union(*solutions)) == []
+
+
+def test_a_whole_solution_in_a_lesson_is_seen():
+    name = "05_what_the_mean_optimises.ipynb"
+    (cell,) = (c for c in SOURCES[name].cells if c.id == "ex-5-3-solution")
+    book = nbformat.reads(EDITION[name].decode(), as_version=4)
+    lesson = next(c for c in book.cells if c.cell_type == "code")
+    lesson.source = cell.source.split("checks")[0].replace("my_rest_law_solution", "law_of_rest")
+    assert elsewhere(book, bodies(cell.source)) == [lesson.id]
+
+
 def test_a_solution_left_in_a_cell_or_in_an_output_is_seen():
     name = "00_start_here.ipynb"
     (cell,) = (c for c in SOURCES[name].cells if c.id == "ex-0-3-solution")

@@ -397,3 +397,7 @@ def test_the_pool_takes_the_angle_down_as_one_over_m():
 
     assert degrees(4) == pytest.approx(3, abs=0.5)
     assert degrees(32) == pytest.approx(0.4, abs=0.05)
+
+
+def test_a_question_that_is_shown_does_not_show_its_right_line():
+    assert repr(quiz.find("2.q1")) == "Question(…)"
