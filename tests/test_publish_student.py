@@ -440,3 +440,13 @@ def test_git_knows_nothing_of_it():
     where = ["build/student/00_start_here.ipynb", "build/student/.made.json"]
     said = subprocess.check_output(["git", "check-ignore", *where], cwd=ROOT, text=True)
     assert said.split() == where
+
+
+def test_the_page_of_the_part_says_how_to_open_the_notebooks_and_leaves_the_folder_alone(tmp_path):
+    page = student.build(tmp_path / "build" / "student")
+    assert page == tmp_path / "build" / "student.html"
+    text = page.read_text(encoding="utf-8")
+    assert "python3 -m coursekit lab" in text
+    assert f"{len(list(page.parent.glob('student/*.ipynb')))} notebooks in" in text
+    assert "build/student<" in text
+    assert not list(page.parent.glob("student/*.html"))

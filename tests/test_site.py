@@ -121,6 +121,19 @@ def test_a_number_in_prose_leads_to_its_place(known, text, page, to):
     assert marks.target(found, page, None, known) == to
 
 
+def test_a_number_in_the_paragraph_below_an_equation_is_a_link_and_in_a_link_is_none(known):
+    from docutils import nodes
+    from docutils.utils import new_document
+
+    page, written = new_document("05_a"), nodes.paragraph("", "(5.1) says so, and ")
+    written += [nodes.raw("", '<a href="x">', format="html"), nodes.Text("by (5.1)")]
+    page += [nodes.math_block("", "x=1 \\tag{5.1}"), written]
+    marks.anchors(page, {})
+    marks.links(page, "05_a", known)
+    assert [link.astext() for link in page.findall(nodes.reference)] == ["(5.1)"]
+    assert written.astext() == '(5.1) says so, and <a href="x">by (5.1)'
+
+
 def test_a_section_of_the_notebook_that_was_named_before_is_that_notebooks(known):
     found = marks.REFERENCE.search(", section 2: x")
     assert marks.target(found, "05_a", "06_b", known) == "06_b.html#section-2"

@@ -172,7 +172,8 @@ def after_tag(node: Any) -> bool:
 
     place = node.parent.index(node) if node.parent is not None else 0
     before = node.parent[place - 1] if place else None
-    return isinstance(before, nodes.raw) and before.astext().startswith("<a ")
+    opened = before.astext() if isinstance(before, nodes.raw) else ""
+    return opened.startswith("<a ") and "</a>" not in opened  # the ¶ of an equation is closed
 
 
 def links(doctree: Any, page: str, marks: Mapping[str, Any]) -> None:

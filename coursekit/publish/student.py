@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import html
 import json
 import os
 from pathlib import Path
@@ -18,6 +19,19 @@ from coursekit.publish import execute
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "student"
 RECORD = ".made.json"  # file name -> digest of what was written under it
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>The student edition</title>
+<meta name="viewport" content="width=device-width">
+<style>body {{ font: 1.1rem/1.5 sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem }}
+</style></head>
+<body><main><h1>The student edition</h1>
+<p>{count} notebooks in <code>{folder}</code>. A browser alone shows a notebook as raw text. To work
+in them, open a terminal in the folder of the course and type</p>
+<pre>python3 -m coursekit lab</pre>
+<p>JupyterLab opens, in that folder. To give them away, copy the folder; who gets it needs the
+course installed, too.</p>
+</main></body></html>
+"""
 
 
 def student(folder: Path | None = None, solutions: str = "none") -> int:
@@ -37,9 +51,15 @@ def student(folder: Path | None = None, solutions: str = "none") -> int:
 
 
 def build(out: Path) -> Path:
-    """The part "student" of ``python -m coursekit build``: its first notebook."""
+    """The part "student" of ``python -m coursekit build``: a page that says how to open it.
+
+    It stands beside the folder, which is the learner's.
+    """
     student(out)
-    return out / min(name for name in edition() if name.endswith(".ipynb"))
+    count, page = sum(name.endswith(".ipynb") for name in edition()), out.with_suffix(".html")
+    said = PAGE.format(count=count, folder=html.escape(f"{out.parent.name}/{out.name}"))
+    page.write_text(said, encoding="utf-8")
+    return page
 
 
 def solutions_said(solutions: str) -> str:
