@@ -17,7 +17,10 @@ from pathlib import Path
 
 def test_it():
     here = Path.cwd()
+    home = Path.home()
     seen = {
+        "config-unwritable": home.is_relative_to(here) and writes(home / "a")
+        and not writes(home / ".config" / "new"),
         "umask": os.umask(0o022) == 0o077,
         "read-only": not writes(here / "new"),
         "cache-full": not writes(here / "build" / "cache" / "new"),
@@ -48,7 +51,7 @@ def clone(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="some of these rows are Linux's")
-@pytest.mark.parametrize("name", ["umask", "read-only", "cache-full"])
+@pytest.mark.parametrize("name", ["umask", "read-only", "cache-full", "config-unwritable"])
 def test_a_row_is_what_it_says(name, clone, monkeypatch, capsys):
     seen = {"read-only": "read-only cache-full"}  # its cache cannot be written either
     monkeypatch.setenv("EXPECTED", seen.get(name, name))
