@@ -201,7 +201,7 @@ def _outcome(function: Callable, args: tuple) -> Outcome:
         return Outcome(error=raised.with_traceback(None))
 
 
-class Worker(threading.Thread):
+class _Worker(threading.Thread):
     """A thread that ends without a word when it is ``Stopped``; ``over`` once it has been."""
 
     over = False
@@ -225,7 +225,7 @@ def _in_time(work: Callable[[], None], seconds: float) -> None:
     that never does is left behind (and one that keeps the interpreter's lock cannot be left).
     """
     context, clocks = contextvars.copy_context(), (time.process_time, time.monotonic)
-    thread = Worker(target=context.run, args=(work,), daemon=True)
+    thread = _Worker(target=context.run, args=(work,), daemon=True)
     ends = time.process_time() + seconds, time.monotonic() + 4 * seconds
     thread.start()
     try:
