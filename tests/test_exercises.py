@@ -212,6 +212,14 @@ def test_whole_numbers_are_not_cut_off_by_a_solution():
     np.testing.assert_array_equal(ALL["11.2"].solution(*case), [3.25, 6.5, 5.0])
 
 
+@pytest.mark.parametrize("tag", ["4.2", "9.5", "13.1", "13.2"])
+def test_what_stands_in_the_padding_may_be_infinite(tag):
+    values, mask, *rest = next(ALL[tag].cases())
+    right = ALL[tag].solution(values, mask, *rest)
+    far = ALL[tag].solution(np.where(mask, values, np.inf), mask, *rest)
+    np.testing.assert_array_equal(right, far)
+
+
 def test_the_two_errors_that_everybody_meets_are_explained():
     def not_kept(steps, theta, lr):
         theta.grad = None

@@ -21,7 +21,7 @@ def batches():
 
 
 def episode_mean(step_losses, mask):
-    return losses.episode_mean(step_losses * mask, mask)
+    return losses.episode_mean(np.where(mask, step_losses, 0), mask)  # the padding may be infinite
 
 
 EXERCISES = {

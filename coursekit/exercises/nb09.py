@@ -79,7 +79,7 @@ def of_the_variance(R, Z):
 
 
 def of_others(G, mask):
-    G = G * mask
+    G = np.where(mask, G, 0)  # the padding may be infinite
     return (G.sum(0) - G) * mask / np.maximum(mask.sum(0) - 1, 1)
 
 

@@ -22,12 +22,13 @@ def batches():
 
 
 def clipped(losses, mask, least):
-    return ((losses * mask).sum(-1) / np.maximum(mask.sum(-1), least)).mean(-1)
+    total = np.where(mask, losses, 0).sum(-1)  # the padding may be infinite
+    return (total / np.maximum(mask.sum(-1), least)).mean(-1)
 
 
 def others(losses, mask):
     n = mask.sum(-1)
-    return ((losses * mask).sum(-1) * (len(n) - 1) / (n.sum() - n)).mean(-1)
+    return (np.where(mask, losses, 0).sum(-1) * (len(n) - 1) / (n.sum() - n)).mean(-1)
 
 
 EXERCISES = {
