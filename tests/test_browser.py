@@ -14,6 +14,7 @@ import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -152,7 +153,7 @@ def hits(page, words):
     """The pages that the search finds for these words."""
     page.locator("input[name=q]").first.fill(words)
     page.locator("input[name=q]").first.press("Enter")
-    page.wait_for_url(f"**/search.html?q={words}*")
+    page.wait_for_url(f"**/search.html?q={quote_plus(words)}*")
     # hits are put in one by one: only when it says that it has finished, none is missing
     page.wait_for_selector(".search-summary:text-matches('finished|did not match')")
     return page.locator("#search-results li a").all_inner_texts()
@@ -163,6 +164,8 @@ def test_search_finds_reward_to_go_and_leads_to_a_notebook(browser, built):
         page = watched.open(built / "index.html")
         assert hits(page, "xylophone") == []
         assert any(hit.startswith("07") for hit in hits(page, "Jacobian"))
+        assert hits(page, "(5.12)")[0].startswith("05")
+        assert hits(page, "claim 6.2")[0].startswith("06")
         found = hits(page, "reward-to-go")
         assert any(hit.startswith("02") for hit in found), found
         page.locator("#search-results li a", has_text="02").first.click()

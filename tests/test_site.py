@@ -121,16 +121,24 @@ def test_a_number_in_prose_leads_to_its_place(known, text, page, to):
     assert marks.target(found, page, None, known) == to
 
 
-def test_a_number_in_the_paragraph_below_an_equation_is_a_link_and_in_a_link_is_none(known):
+def test_a_number_below_an_equation_is_a_link_in_a_link_is_none_and_is_found_by_the_search(known):
     from docutils import nodes
     from docutils.utils import new_document
+    from sphinx.addnodes import index
 
     page, written = new_document("05_a"), nodes.paragraph("", "(5.1) says so, and ")
     written += [nodes.raw("", '<a href="x">', format="html"), nodes.Text("by (5.1)")]
     page += [nodes.math_block("", "x=1 \\tag{5.1}"), written]
+    page += nodes.paragraph("", "Claim 5.1. It holds.")
     marks.anchors(page, {})
+    entries = [entry[1:3] for node in page.findall(index) for entry in node["entries"]]
+    assert entries == [
+        ("(5.1)", "equation-5-1"),
+        ("equation 5.1", "equation-5-1"),
+        ("claim 5.1", "claim-5-1"),
+    ]
     marks.links(page, "05_a", known)
-    assert [link.astext() for link in page.findall(nodes.reference)] == ["(5.1)"]
+    assert [link.astext() for link in written.findall(nodes.reference)] == ["(5.1)"]
     assert written.astext() == '(5.1) says so, and <a href="x">by (5.1)'
 
 

@@ -1,8 +1,9 @@
 """Anchors, boxes and links for what the notebooks number: an extension of Sphinx.
 
 Equations, claims, exercises and sections get an anchor where they stand, and every "(5.12)",
-"claim 6.2", "exercise 5.4", "notebook 05, section 4" in prose becomes a link to it. Words of the
-glossary link to it where a page uses them first.
+"claim 6.2", "exercise 5.4", "notebook 05, section 4" in prose becomes a link to it. The search
+knows the first three by their numbers. Words of the glossary link to it where a page uses them
+first.
 """
 
 from __future__ import annotations
@@ -115,21 +116,33 @@ def anchors(doctree: Any, report: Mapping[str, Any]) -> None:
             block["ids"].append(name)
             block["classes"].append("numbered")
             block.parent.insert(block.parent.index(block) + 1, permalink(name, f"({found[1]})"))
+            block.parent.insert(
+                block.parent.index(block), searched(name, f"({found[1]})", f"equation {found[1]}")
+            )
     for paragraph in list(doctree.findall(nodes.paragraph)):
         if found := CLAIM.match(paragraph.astext()):
             paragraph["ids"].append(anchor("claim", found[1]))
             paragraph["classes"].append("claim")
+            paragraph.insert(0, searched(paragraph["ids"][-1], f"claim {found[1]}"))
             if said := report.get(found[1]):
                 paragraph += nodes.inline(
                     "", f"Verified. {said[0].upper()}{said[1:]}.", classes=["measured"]
                 )
-    for section in doctree.findall(nodes.section):
+    for section in list(doctree.findall(nodes.section)):
         title = section.next_node(nodes.title).astext()
         if found := EXERCISE.match(title):
             section["classes"].append("exercise")
             section["ids"].append(anchor("exercise", found[1]))
+            section.insert(1, searched(section["ids"][-1], f"exercise {found[1]}"))
         if found := re.match(r"(\d+)\. ", title):
             section["ids"].append(anchor("section", found[1]))
+
+
+def searched(name: str, *words: str) -> Any:
+    """What the search finds an anchor by: of numbers it would keep nothing."""
+    from sphinx import addnodes
+
+    return addnodes.index(entries=[("single", word, name, "main", None) for word in words])
 
 
 def permalink(name: str, shown: str) -> Any:
