@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from coursekit.publish import build, handout, pdf, slides
+from coursekit.publish import build, handout, page, pdf, slides
 
 
 @pytest.fixture
@@ -81,6 +81,42 @@ def test_the_reference_card_is_one_page(built, query):
         target.unlink()
     pdf.write(program, out / "card.html", query, target)
     assert len(re.findall(rb"/Type\s*/Page\b", target.read_bytes())) == 1
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory, publishing):
+    """The card and one handout."""
+    out = tmp_path_factory.mktemp("few") / "handout"
+    out.mkdir()
+    page.assets(out.parent / "assets")
+    books = {path.stem: slides.read(path) for path in sorted(build.NOTEBOOKS.glob("*.ipynb"))}
+    handout.card(books, out / "card.html")
+    (name,) = (name for name in books if name.startswith("05"))
+    body = handout.article(books[name], page.report()[name], "student")
+    text = handout.PAGE.format(title="05", body=body, kind="student")
+    (out / "05.html").write_text(text, encoding="utf-8")
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", pdf.PAPERS.values(), ids=pdf.PAPERS)
+def test_the_reference_card_fills_its_page_and_breaks_no_name(few, browser, query):
+    with contextlib.closing(browser.new_page()) as tab:
+        tab.goto((few / "card.html").as_uri() + query)
+        tab.wait_for_selector("html.ready", state="attached", timeout=120_000)
+        assert tab.evaluate("parseFloat(document.body.style.fontSize)") >= 11
+        assert "mean_<wbr>leg" in tab.content()
+        style = "getComputedStyle(document.querySelector('td code')).overflowWrap"
+        assert tab.evaluate(style) == "normal"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["card"])
+def test_a_phone_need_not_scroll_a_handout_sideways(few, browser, name):
+    with contextlib.closing(browser.new_page(viewport={"width": 390, "height": 800})) as tab:
+        tab.goto((few / f"{name}.html").as_uri())
+        tab.wait_for_selector("html.ready", state="attached", timeout=120_000)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.slow

@@ -116,5 +116,11 @@ def card(books: dict[str, NotebookNode], target: Path) -> None:
         if cells:
             body = "\n".join(page.prose(cell.source) for cell in cells)
             body = re.sub(r"<h2>[\d. ]*", "<h1>", body).replace("</h2>", "</h1>")
+            body = re.sub(r"<code>.*?</code>", breakable, body)
             text = PAGE.format(title="Reference card", body=body, kind="card")
             target.write_text(text, encoding="utf-8")
+
+
+def breakable(code: re.Match) -> str:
+    """A name in code, which a line may break behind its dots, dashes and underscores alone."""
+    return re.sub(r"(?<=\w)([_.-])(?=\w)", r"\1<wbr>", code[0])

@@ -24,10 +24,19 @@
 
   function fitCard() {
     const main = document.querySelector("main");
-    main.style.width = (paper[0] - 2 * 16) * px + "px";
+    main.style.cssText = `width: ${(paper[0] - 2 * 16) * px}px; columns: 2`;
     const room = (paper[1] - 17 - 18) * px - 12;
-    for (let size = 14; size > 6 && main.scrollHeight > room; size -= 0.1)
+    const column = (main.clientWidth - parseFloat(getComputedStyle(main).columnGap)) / 2;
+    const isWide = (part) => { // of a table in two columns, each rectangle
+      const width = Math.max(...[...part.getClientRects()].map((box) => box.width));
+      return width > (part.closest("li")?.clientWidth ?? column) + 1;
+    };
+    for (let size = 14; size > 6; size -= 0.1) { // the largest that fits, in height and in width
       document.body.style.fontSize = size + "pt";
+      const parts = [...main.querySelectorAll("table, mjx-container")];
+      if (main.scrollHeight <= room && !parts.some(isWide)) break;
+    }
+    main.style.cssText = ""; // on a phone: one column
   }
 
   document.addEventListener("DOMContentLoaded", async () => {
