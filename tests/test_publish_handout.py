@@ -111,7 +111,7 @@ def test_the_reference_card_fills_its_page_and_breaks_no_name(few, browser, quer
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["card"])
+@pytest.mark.parametrize("name", ["card", "05"])
 def test_a_phone_need_not_scroll_a_handout_sideways(few, browser, name):
     with contextlib.closing(browser.new_page(viewport={"width": 390, "height": 800})) as tab:
         tab.goto((few / f"{name}.html").as_uri())
