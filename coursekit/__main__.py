@@ -38,7 +38,9 @@ def main(argv=None):
         if args.command != "audit" and "--versions" not in rest:  # which makes its own
             if not (ROOT / "pyproject.toml").exists():
                 return stop("%s holds no pyproject.toml; run from a clone of the course." % ROOT)
-            python = install.prepare()
+            reads = args.command in ("build", "student")  # and starts no kernel
+            kept = reads and install.serves_another()
+            python = sys.executable if kept else install.prepare()
             if Path(python) != Path(sys.executable):
                 words = sys.argv[1:] if argv is None else argv
                 return install.call([python, "-m", "coursekit", *words])

@@ -192,6 +192,19 @@ def complete() -> bool:
         return False
 
 
+def serves_another() -> bool:
+    """True where the running Python has all of it, but with another clone of the course.
+
+    What only reads this clone goes on there: an installation would take it from the other one.
+    """
+    try:
+        for line in requirements():
+            distribution(distribution_name(line))
+        return source()[0] != ROOT
+    except PackageNotFoundError:
+        return False
+
+
 def source() -> tuple[Path, bool]:
     """The folder that the running Python's coursekit was installed from, and whether it is used.
 

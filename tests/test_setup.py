@@ -209,6 +209,18 @@ def test_a_stamp_without_its_python_is_not_trusted(calls):
     assert [words[2] for words in calls] == ["venv", "pip"] * 2
 
 
+@pytest.mark.parametrize(("command", "kept"), [("student", True), ("build", True), ("lab", False)])
+def test_what_starts_no_kernel_leaves_an_environment_to_the_clone_that_it_serves(
+    calls, monkeypatch, command, kept
+):
+    monkeypatch.setattr(install, "source", lambda: (Path("/another/clone"), True))
+    monkeypatch.setattr(install, "requirements", lambda: ["pytest"])
+    monkeypatch.setattr(install, "prepare", lambda: calls.append("prepare") or sys.executable)
+    monkeypatch.setattr(entry, command, lambda args, rest: 0)
+    assert entry.main([command]) == 0
+    assert ("prepare" in calls) is not kept
+
+
 def test_a_comment_in_pyproject_installs_nothing(calls):
     install.prepare()
     with (entry.ROOT / "pyproject.toml").open("a") as file:
