@@ -12,7 +12,9 @@ import pytest
 from coursekit.publish import execute, marks, site
 
 v4 = nbformat.v4
-PNG = "iVBORw0KGgo="
+PNG = (  # 4 × 3
+    "iVBORw0KGgoAAAANSUhEUgAAAAQAAAADCAIAAAA7ljmRAAAADElEQVR4nGNgIAoAAAAnAAHKRxGqAAAAAElFTkSuQmCC"
+)
 PICTURE = f'<img alt="A line rises to 3." width="640" src="data:image/png;base64,{PNG}">'
 
 
@@ -85,6 +87,7 @@ def test_a_figure_becomes_a_file_with_its_alt_text_and_is_shown_once(book, tmp_p
     assert set(data) == {"text/html"}
     name = re.search(r'src="(_static/figures/\w+\.png)"', data["text/html"])[1]
     assert 'alt="A line rises to 3."' in data["text/html"]
+    assert 'height="480"' in data["text/html"]  # at a width of 640: its place is kept
     assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
