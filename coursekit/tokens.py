@@ -306,13 +306,19 @@ def detached(
 
 
 def k1(delta: Array) -> Array:
-    """δ: unbiased for KL(π‖ref) on answers of π, and its own gradient has expectation 0."""
+    """δ: unbiased for KL(π‖ref) on answers of π, and its own gradient has expectation 0.
+
+    ValueError where δ is no array; so in k2 and k3.
+    """
     guards.arrays(delta=delta)
     return delta * 1.0
 
 
 def k2(delta: Array) -> Array:
-    """δ²/2: biased as a number; on whole answers its gradient has expectation ∇KL(π‖ref)."""
+    """δ²/2: biased as a number; on whole answers its gradient has expectation ∇KL(π‖ref).
+
+    ValueError where δ is no array.
+    """
     guards.arrays(delta=delta)
     return delta * delta / 2
 
@@ -320,7 +326,7 @@ def k2(delta: Array) -> Array:
 def k3(delta: Array) -> Array:
     """exp(−δ) − 1 + δ: unbiased and never below 0; as a loss it climbs down another KL.
 
-    Schulman 2020, "Approximating KL divergence".
+    Schulman 2020, "Approximating KL divergence". ValueError where δ is no array.
     """
     guards.arrays(delta=delta)
     return _library(delta).exp(-delta) - 1 + delta
