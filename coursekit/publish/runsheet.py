@@ -189,8 +189,7 @@ about {waiting} in all on the machine that made the stored outputs.</p>
 shorter lectures, too.</p>
 {late}
 <h2>Usual misunderstandings</h2>
-<p>In brackets the slide on which each comes up. Where nothing follows it here, that slide or the
-next has the answer.</p>
+<p>Each with what to say to it; in brackets the slide on which it comes up.</p>
 <ul>{"".join(wrong.values())}</ul>
 <h2>Exercises and quiz</h2>
 <p>What is said to each wrong answer stands in the speaker's notes of their slides.</p>"""
