@@ -423,8 +423,11 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(two, tmp_path):
         student.make(tmp_path / "file" / "student")
 
 
-def test_build_makes_it_and_gives_the_first_notebook(two, capsys):
-    assert student.build(two.folder) == two.folder / "00_a.ipynb"
+def test_build_makes_it_and_gives_a_page_that_says_how_to_open_it(two):
+    page = student.build(two.folder)
+    assert page == two.folder.with_suffix(".html")
+    assert (two.folder / "00_a.ipynb").exists()
+    assert f"{two.folder.parent.name}/{two.folder.name}" in page.read_text(encoding="utf-8")
 
 
 def test_the_package_is_found_from_there(two):
