@@ -50,6 +50,7 @@ def test_a_cache_that_can_not_be_written_is_replaced_and_said(tmp_path):
     assert other != NOWHERE
 
 
+# elsewhere matplotlib has one folder, without XDG
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="these folders are Linux's")
 
 

@@ -24,8 +24,7 @@ STOPS = (Exception, SystemExit)  # whatever a user's function may raise
 # How far rounding may move a weight, relative to the largest of its batch, by what is found inside.
 GRAIN = {torch.float64: 1e-8, torch.float32: 5e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
 
-
-GROWN = (1.0, 1.0037, 1.0113, 1.027)
+GROWN = (1.0, 1.0037, 1.0113, 1.027)  # what `rounding` multiplies by: no power of 2
 
 
 class Answers(NamedTuple):
