@@ -83,7 +83,8 @@ def uncompared_without_claim(book):
     for i, cell in enumerate(book.cells):
         if "nbval-ignore-output" in cell.metadata.get("tags", []):
             section = itertools.takewhile(
-                lambda c: not c.source.startswith("#"), book.cells[i + 1 :]
+                lambda c: c.cell_type == "code" or not c.source.startswith("#"),
+                book.cells[i + 1 :],
             )
             if not any("verify.claim(" in c.source for c in section):
                 bad.append(cell.id)
